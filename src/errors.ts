@@ -1,0 +1,76 @@
+// The errors that leave this program. There are few classes, one for each thing the caller can do about it; the CLI
+// prints their message as one line. A bug throws a plain `Error('unreachable: …')` instead.
+
+/** Base of all expected failures. `code` is stable, the message is for a person. */
+export class CaptureError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** The call must be mended: an option's value is not allowed. The message names option, value and what is allowed. */
+export class OptionError extends CaptureError {
+  readonly option: string;
+
+  constructor(option: string, value: string, allowed: string, options?: ErrorOptions) {
+    super('ERR_OPTION', `${option} ${value}: ${allowed}`, options);
+    this.option = option;
+  }
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  EPERM: 'run as root or give the program CAP_NET_RAW',
+  EACCES: 'check owner and mode',
+  ENODEV: 'no such network interface; -D lists them',
+  ENXIO: 'no such network interface; -D lists them',
+  ENETDOWN: 'that interface is not up',
+  ENOMEM: 'ask for less with --ring-memory',
+  ENOSPC: 'no space left on device',
+};
+
+/**
+ * The system said no. Same fields as Node's own system errors (`code` such as `ENOSPC`, `errno` positive as in C,
+ * `syscall`, `path`), with a hint for the failures that a user can mend.
+ */
+export class SyscallError extends CaptureError {
+  readonly errno: number;
+  readonly syscall: string;
+  readonly path: string | undefined;
+
+  constructor(code: string, errno: number, syscall: string, path?: string, options?: ErrorOptions) {
+    const hint = HINTS[code];
+    super(
+      code,
+      `${syscall}${path === undefined ? '' : ` ${path}`}: ${code}${hint === undefined ? '' : ` (${hint})`}`,
+      options,
+    );
+    this.errno = errno;
+    this.syscall = syscall;
+    this.path = path;
+  }
+
+  /** Turns an exception of `node:fs` into a `SyscallError`; anything else is a bug and comes back as it is. */
+  static from(cause: unknown): unknown {
+    if (!(cause instanceof Error) || cause instanceof CaptureError) return cause;
+    const { code, errno, syscall, path } = cause as NodeJS.ErrnoException;
+    if (code === undefined || syscall === undefined) return cause;
+    return new SyscallError(code, Math.abs(errno ?? 0), syscall, path, { cause });
+  }
+}
+
+/** libpcap said no; the message is its text, word for word. `code` is the name of the PCAP_ERROR constant. */
+export class PcapError extends CaptureError {}
+
+/** A file or kernel memory breaks its format: where, what was expected, what was found. */
+export class FormatError extends CaptureError {
+  readonly offset: number;
+
+  constructor(where: string, offset: number, expected: string, found: string | number) {
+    super('ERR_FORMAT', `${where} at offset ${offset}: expected ${expected}, found ${found}`);
+    this.offset = offset;
+  }
+}

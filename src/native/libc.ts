@@ -1,0 +1,138 @@
+// glibc's system calls as this program uses them, under their C names and with their C constants. Each wrapper throws
+// a `SyscallError` where C returns -1, so that no caller has to look at errno. Struct layouts are in if_packet.ts.
+// Called by capture/ring and filter; nothing here keeps state.
+import koffi, { type LibraryHandle } from 'koffi';
+import { SyscallError } from '../errors.ts';
+
+export const libc: LibraryHandle = koffi.load('libc.so.6');
+
+const codes = new Map(Object.entries(koffi.os.errno).map(([name, value]) => [value, name]));
+
+export function errorName(errno: number): string {
+  return codes.get(errno) ?? `E${errno}`;
+}
+
+/** The error of the C call that has just returned -1. Call it before anything else can change errno. */
+export function syscallError(syscall: string, path?: string): SyscallError {
+  const errno = koffi.errno();
+  return new SyscallError(errorName(errno), errno, syscall, path);
+}
+
+// <asm-generic/socket.h>, <linux/socket.h>, <linux/if_ether.h>
+export const AF_PACKET = 17;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
+export const SO_ERROR = 4;
+export const SO_ATTACH_FILTER = 26;
+/** Same number as SO_ATTACH_FILTER: set attaches, get reads the program back. Its length counts instructions. */
+export const SO_GET_FILTER = 26;
+export const ETH_P_ALL = 3;
+
+const socketFn = libc.func('int socket(int domain, int type, int protocol)');
+const setsockoptFn = libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)');
+const getsockoptFn = libc.func('int getsockopt(int fd, int level, int name, void *value, _Inout_ uint32_t *length)');
+const bindFn = libc.func('int bind(int fd, const void *address, uint32_t length)');
+const if_nametoindexFn = libc.func('unsigned int if_nametoindex(const char *name)');
+const closeFn = libc.func('int close(int fd)');
+const mmapFn = libc.func('void *mmap(void *address, size_t length, int prot, int flags, int fd, int64_t offset)');
+const munmapFn = libc.func('int munmap(void *address, size_t length)');
+const pollFn = libc.func('int poll(void *fds, unsigned long count, int timeout)');
+
+export function socket(domain: number, type: number, protocol: number): number {
+  const fd: number = socketFn(domain, type, protocol);
+  if (fd < 0) throw syscallError('socket');
+  return fd;
+}
+
+export function setsockopt(fd: number, level: number, name: number, value: Uint8Array, what: string): void {
+  if (setsockoptFn(fd, level, name, value, value.byteLength) < 0) throw syscallError(`setsockopt ${what}`);
+}
+
+/** Fills `value` and returns the length the kernel gives back; `length` is what it is told (default: bytes of `value`). */
+export function getsockopt(
+  fd: number,
+  level: number,
+  name: number,
+  value: Uint8Array | null,
+  what: string,
+  length: number = value === null ? 0 : value.byteLength,
+): number {
+  const inout = [length];
+  if (getsockoptFn(fd, level, name, value, inout) < 0) throw syscallError(`getsockopt ${what}`);
+  return inout[0] ?? 0;
+}
+
+/** Attaches classic BPF instructions, `struct sock_filter` after `struct sock_filter` (8 bytes each). */
+export function attachFilter(fd: number, instructions: Uint8Array): void {
+  const sock_fprog = new Uint8Array(16); // <linux/filter.h>: unsigned short len; struct sock_filter *filter
+  const view = new DataView(sock_fprog.buffer);
+  view.setUint16(0, instructions.byteLength / 8, true);
+  view.setBigUint64(8, koffi.address(instructions), true);
+  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, sock_fprog, 'SO_ATTACH_FILTER');
+}
+
+export function bind(fd: number, address: Uint8Array): void {
+  if (bindFn(fd, address, address.byteLength) < 0) throw syscallError('bind');
+}
+
+/** The interface's number, undefined when there is none of that name. */
+export function if_nametoindex(name: string): number | undefined {
+  const index: number = if_nametoindexFn(name);
+  if (index !== 0) return index;
+  const error = syscallError('if_nametoindex', name);
+  if (error.code === 'ENODEV') return undefined;
+  throw error;
+}
+
+export function close(fd: number): void {
+  if (closeFn(fd) < 0) throw syscallError('close');
+}
+
+/** A shared, writable mapping of `fd` from its start; the memory lives until `unmap`. */
+export interface Mapping {
+  readonly memory: ArrayBuffer;
+  /** After this call, touching `memory` is a segmentation fault: drop every view first. */
+  unmap(): void;
+}
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MAP_FAILED = 2n ** 64n - 1n;
+
+export function mmapShared(fd: number, length: number): Mapping {
+  const address: bigint = mmapFn(null, length, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+  if (address === MAP_FAILED) throw syscallError('mmap');
+  return {
+    memory: koffi.view(address, length),
+    unmap(): void {
+      if (munmapFn(address, length) < 0) throw syscallError('munmap');
+    },
+  };
+}
+
+export const POLLIN = 1;
+export const POLLOUT = 4;
+export const POLLERR = 8;
+
+/**
+ * poll(2) on one descriptor, synchronously: the events seen, 0 when the time is up or a signal came (EINTR), so that
+ * the event loop can turn. Allocates nothing.
+ */
+export class Poll {
+  readonly #pollfd = new Uint8Array(8);
+  readonly #fields = new DataView(this.#pollfd.buffer);
+
+  constructor(fd: number, events: number) {
+    this.#fields.setInt32(0, fd, true);
+    this.#fields.setInt16(4, events, true);
+  }
+
+  wait(timeoutMs: number): number {
+    const ready: number = pollFn(this.#pollfd, 1, timeoutMs);
+    if (ready > 0) return this.#fields.getInt16(6, true);
+    if (ready < 0 && koffi.errno() !== koffi.os.errno['EINTR']) throw syscallError('poll');
+    return 0;
+  }
+}
