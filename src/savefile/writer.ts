@@ -1,0 +1,141 @@
+// Writes pcap savefiles: `tsnetpcap/pcap-writer`, usable without the rest of this package and without native code.
+// The capture session hands it whole spans of finished records; everyone else writes packet by packet.
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { SyscallError } from '../errors.ts';
+import { encodeFileHeader, type FileHeader, RECORD_HEADER_LENGTH, record } from './header.ts';
+
+export { CaptureError, SyscallError } from '../errors.ts';
+export { type FileHeader, MAXIMUM_SNAPLEN, type Precision } from './header.ts';
+
+/**
+ * The most that one write(2) is given. A page-cache write of 1 MiB costs several times the system time per byte of one
+ * of 64 to 128 KiB, one of tcpdump's 4 KiB twice (native-notes/write-size.md).
+ */
+const WRITE_SIZE = 128 * 1024;
+const EMPTY = new Uint8Array(0);
+
+/**
+ * A savefile being written. Packets are collected up to 128 KiB; spans of records go straight through.
+ *
+ * Every method throws `SyscallError` when the system refuses (ENOSPC, EIO, EPIPE, …); a regular file is then cut back to
+ * its last whole record. A short write is finished. Where the descriptor does not block (a pipe in that mode) and is
+ * full, methods return false: call `flush()` later, until it returns true, before anything else.
+ */
+export class PcapWriter {
+  readonly fd: number;
+  /** Bytes accepted so far, file header and what is not yet flushed included. */
+  size = 0;
+  readonly #snaplen: number;
+  #batch: Uint8Array = EMPTY;
+  #batched = 0;
+  /** What is on its way to the descriptor, and how much of it has arrived. */
+  #pending: Uint8Array = EMPTY;
+  #done = 0;
+
+  /** Takes over `fd`, at the start of an empty file or a stream, and writes the file header. */
+  constructor(fd: number, header: FileHeader) {
+    this.fd = fd;
+    this.#snaplen = header.snaplen;
+    this.#send(encodeFileHeader(header));
+  }
+
+  /** Creates `path`, or empties it; with `exclusive` an existing file is refused (EEXIST). */
+  static create(path: string, header: FileHeader, exclusive = false, mode = 0o666): PcapWriter {
+    // O_APPEND: after a cut back to the last whole record, the next one must not leave a hole.
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
+    try {
+      return new PcapWriter(openSync(path, flags | (exclusive ? constants.O_EXCL : constants.O_TRUNC), mode), header);
+    } catch (cause) {
+      throw SyscallError.from(cause);
+    }
+  }
+
+  /**
+   * Adds one packet: seconds since 1970, micro- or nanoseconds (as the file header says), the bytes kept, and the length
+   * on the wire. Bytes beyond the header's snaplen are cut off. False: the descriptor is full, the packet was not taken.
+   */
+  writePacket(sec: number, fraction: number, packet: Uint8Array, len: number = packet.length): boolean {
+    const caplen = Math.min(packet.length, this.#snaplen);
+    const total = RECORD_HEADER_LENGTH + caplen;
+    if (this.#batched + total > this.#batch.length || this.#pending !== EMPTY) {
+      if (!this.flush()) return false;
+      if (this.#batch.length < total) this.#batch = new Uint8Array(Math.max(WRITE_SIZE, total));
+    }
+    const view = new DataView(this.#batch.buffer, this.#batched);
+    view.setUint32(record.sec, sec, true);
+    view.setUint32(record.fraction, fraction, true);
+    view.setUint32(record.caplen, caplen, true);
+    view.setUint32(record.len, len, true);
+    this.#batch.set(packet.subarray(0, caplen), this.#batched + RECORD_HEADER_LENGTH);
+    this.#batched += total;
+    this.size += total;
+    return true;
+  }
+
+  /** Writes finished records behind all that came before. False: their memory is still needed. */
+  writeRecords(records: Uint8Array): boolean {
+    if (!this.flush()) throw new Error('flush() has not returned true since the last false');
+    return this.#send(records);
+  }
+
+  /** Hands everything to the operating system; false while the descriptor is full. */
+  flush(): boolean {
+    if (!this.#write()) return false;
+    if (this.#batched === 0) return true;
+    this.#pending = this.#batch.subarray(0, this.#batched);
+    this.#batched = 0;
+    return this.#write();
+  }
+
+  /** Flushes and closes. What a full descriptor does not take is lost. */
+  close(): void {
+    try {
+      this.flush();
+    } finally {
+      closeSync(this.fd);
+    }
+  }
+
+  #send(bytes: Uint8Array): boolean {
+    this.#pending = bytes;
+    this.size += bytes.length;
+    return this.#write();
+  }
+
+  #write(): boolean {
+    const bytes = this.#pending;
+    try {
+      while (this.#done < bytes.length) {
+        this.#done += writeSync(this.fd, bytes, this.#done, Math.min(WRITE_SIZE, bytes.length - this.#done));
+      }
+    } catch (cause) {
+      if (cause instanceof Error && 'code' in cause && cause.code === 'EAGAIN') return false;
+      this.#cutBack();
+      throw SyscallError.from(cause);
+    }
+    this.#pending = EMPTY;
+    this.#done = 0;
+    return true;
+  }
+
+  /** After a failed write: a regular file ends with the last record that arrived whole, and the rest is forgotten. */
+  #cutBack(): void {
+    const bytes = this.#pending;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const header = this.size === bytes.length; // the file header, of which no part is worth keeping
+    let whole = 0;
+    while (!header && whole + RECORD_HEADER_LENGTH <= this.#done) {
+      const next = whole + RECORD_HEADER_LENGTH + view.getUint32(whole + record.caplen, true);
+      if (next > this.#done) break;
+      whole = next;
+    }
+    const torn = this.#done - whole;
+    this.size -= bytes.length - whole + this.#batched;
+    this.#pending = EMPTY;
+    this.#done = 0;
+    this.#batched = 0;
+    if (torn === 0) return;
+    const stat = fstatSync(this.fd);
+    if (stat.isFile()) ftruncateSync(this.fd, stat.size - torn); // not to `size`: the file may have begun with other bytes
+  }
+}

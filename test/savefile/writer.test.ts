@@ -1,0 +1,162 @@
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { SyscallError } from '../../src/errors.ts';
+import { PcapWriter } from '../../src/savefile/writer.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'writer-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const HEADER = { precision: 'micro', snaplen: 96, linktype: 1 } as const;
+// A whole IPv4 UDP packet, so that tcpdump prints it without complaint.
+const PACKET = Buffer.from(
+  '020000000001020000000002080045000020000100004011f9bb0a0000010a000002303900350' + '00c0000' + '61626364',
+  'hex',
+);
+
+test('the bytes of a file: header and record, word by word', () => {
+  const path = join(dir, 'bytes.pcap');
+  const writer = PcapWriter.create(path, { precision: 'nano', snaplen: 65535, linktype: 276 });
+  writer.writePacket(0x01020304, 999_999_999, Uint8Array.of(0xaa, 0xbb), 70_000);
+  writer.close();
+  expect(readFileSync(path).toString('hex')).toBe(
+    ['4d3cb2a1', '0200', '0400', '00000000', '00000000', 'ffff0000', '14010000'].join('') +
+      ['04030201', 'ffc99a3b', '02000000', '70110100', 'aabb'].join(''),
+  );
+});
+
+test('tcpdump and capinfos read what was written, cut to the snaplen', () => {
+  const path = join(dir, 'read.pcap');
+  const writer = PcapWriter.create(path, { ...HEADER, snaplen: 40 });
+  const count = 20_000;
+  for (let i = 0; i < count; i++) writer.writePacket(1_700_000_000 + i, i, PACKET);
+  writer.close();
+  expect(writer.size).toBe(statSync(path).size);
+  expect(writer.size).toBe(24 + count * (16 + 40));
+  expect(execFileSync('capinfos', ['-c', '-M', path], { encoding: 'utf8' })).toMatch(/Number of packets: +20000/);
+  const printed = execFileSync('tcpdump', ['-nttr', path, '-c', '1'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  expect(printed).toMatch(/^1700000000\.000000 IP 10\.0\.0\.1\.12345 > 10\.0\.0\.2\.53/);
+});
+
+test('packets larger than a batch, and spans between packets, keep their order', () => {
+  const path = join(dir, 'order.pcap');
+  const writer = PcapWriter.create(path, { ...HEADER, snaplen: 262144 });
+  writer.writePacket(1, 0, PACKET);
+  writer.writePacket(2, 0, Buffer.alloc(200_000, 0x45));
+  const span = Buffer.alloc(18);
+  span.writeUInt32LE(3, 0);
+  span.writeUInt32LE(2, 8);
+  span.writeUInt32LE(2, 12);
+  writer.writeRecords(span);
+  writer.writePacket(4, 0, PACKET);
+  writer.close();
+  const fields = execFileSync('tshark', ['-r', path, '-T', 'fields', '-e', 'frame.time_epoch', '-e', 'frame.cap_len'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const rows = fields
+    .trim()
+    .split('\n')
+    .map((line) => line.split('\t').map(Number));
+  expect(rows).toEqual([
+    [1, 46],
+    [2, 200_000],
+    [3, 2],
+    [4, 46],
+  ]);
+});
+
+test('an existing file is emptied, or refused when asked', () => {
+  const path = join(dir, 'exists.pcap');
+  writeFileSync(path, 'precious');
+  expect(() => PcapWriter.create(path, HEADER, true)).toThrow(SyscallError);
+  expect(readFileSync(path, 'utf8')).toBe('precious');
+  PcapWriter.create(path, HEADER).close();
+  expect(statSync(path).size).toBe(24);
+});
+
+test('a disk that fills up: the error is typed and the file ends with a whole record', () => {
+  const mount = mkdtempSync(join(dir, 'full-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=300k', 'tmpfs', mount]);
+  try {
+    const path = join(mount, 'full.pcap');
+    const writer = PcapWriter.create(path, { ...HEADER, snaplen: 262144 });
+    const span = Buffer.alloc(100 * (16 + 1000));
+    for (let at = 0; at < span.length; at += 1016) {
+      span.writeUInt32LE(1000, at + 8);
+      span.writeUInt32LE(1000, at + 12);
+    }
+    let failed: unknown;
+    try {
+      for (let i = 0; i < 100; i++) writer.writeRecords(span);
+    } catch (cause) {
+      failed = cause;
+    }
+    expect(failed).toBeInstanceOf(SyscallError);
+    expect(failed).toMatchObject({ code: 'ENOSPC', syscall: 'write' });
+    const { size } = statSync(path);
+    expect(size).toBe(writer.size);
+    expect((size - 24) % 1016).toBe(0);
+    expect((size - 24) / 1016).toBeGreaterThan(200);
+    writer.close();
+    expect(execFileSync('capinfos', ['-cM', path], { encoding: 'utf8' })).toMatch(
+      `Number of packets:   ${(size - 24) / 1016}`,
+    );
+  } finally {
+    execFileSync('umount', [mount]);
+  }
+});
+
+test('a full pipe that does not block: nothing is lost or doubled, the caller is told', () => {
+  const fifo = join(dir, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  const fd = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+  const writer = new PcapWriter(fd, HEADER);
+  const span = Buffer.alloc(112 * 5000);
+  for (let at = 0; at < span.length; at += 112) {
+    span.writeUInt32LE(at / 112, at);
+    span.writeUInt32LE(96, at + 8);
+    span.writeUInt32LE(96, at + 12);
+  }
+  expect(writer.writeRecords(span)).toBe(false);
+  expect(() => writer.writeRecords(span)).toThrow(/flush/);
+  const parts: Buffer[] = [];
+  for (let done = false; !done; ) {
+    const part = Buffer.alloc(100_001);
+    parts.push(part.subarray(0, readSync(reader, part)));
+    done = writer.flush();
+  }
+  writer.close();
+  for (let got = -1; got !== 0; ) {
+    const part = Buffer.alloc(100_001);
+    got = readSync(reader, part);
+    parts.push(part.subarray(0, got));
+  }
+  closeSync(reader);
+  expect(Buffer.concat(parts).subarray(24).equals(span)).toBe(true);
+});
+
+test('a reader that has gone is EPIPE', () => {
+  const fifo = join(dir, 'gone');
+  execFileSync('mkfifo', [fifo]);
+  const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = new PcapWriter(openSync(fifo, constants.O_WRONLY), HEADER);
+  closeSync(reader);
+  expect(() => writer.writeRecords(Buffer.alloc(16))).toThrow(expect.objectContaining({ code: 'EPIPE' }));
+});
