@@ -1,0 +1,195 @@
+// Turns the packets of a retired block into savefile records, in place. Called by the ring source for every block.
+//
+//   before  | descriptor | hdr sll … packet 1 … | hdr sll … packet 2 … | hdr sll … packet 3 … |
+//   after   | descriptor | record 1 | record 2 | record 3 | whatever is left …               |
+//
+// A record (16 bytes, a cooked header of up to 20, a VLAN tag of 4) is always shorter than what lies before a packet in
+// the ring (68 bytes at least), so writing never overtakes reading, and a block becomes one contiguous piece that one
+// write(2) takes. That a block's contents are sane is not believed but checked: every offset and length before its use,
+// so that a corrupt block ends in a FormatError, never in a wild read or an endless walk.
+import {
+  sockaddr_ll,
+  TP_STATUS_VLAN_TPID_VALID,
+  TP_STATUS_VLAN_VALID,
+  tpacket_block_desc,
+  tpacket3_hdr,
+} from '../../native/if_packet.ts';
+import { type Precision, RECORD_HEADER_LENGTH, record } from '../../savefile/header.ts';
+import type { Limits, RecordSpan } from '../../savefile/sink.ts';
+import type { Block } from './block.ts';
+import { cookedLength, LINKTYPE_LINUX_SLL2, vlanTagOffset, writeSll, writeSll2 } from './cooked.ts';
+
+/** tpacket3_hdr, then sockaddr_ll: no packet's bytes begin before that. */
+const HEADERS = tpacket3_hdr.sizeof + sockaddr_ll.sizeof;
+const ETH_P_8021Q = 0x8100;
+const VLAN_TAG = 4;
+const EMPTY = new Uint8Array(0);
+
+export interface RecordFormat {
+  readonly linktype: number;
+  /** No record keeps more bytes than this, cooked header and VLAN tag included. */
+  readonly snaplen: number;
+  readonly precision: Precision;
+}
+
+export class BlockWalk implements RecordSpan {
+  // RecordSpan: what the last compact() made.
+  bytes: Uint8Array = EMPTY;
+  records = 0;
+  late = 0;
+  firstSec = 0;
+  firstNsec = 0;
+  lastSec = 0;
+  lastNsec = 0;
+  /** Packets of the block that are not yet records. */
+  left = 0;
+
+  readonly #snaplen: number;
+  readonly #cooked: number;
+  readonly #sll2: boolean;
+  readonly #tagAt: number;
+  readonly #divisor: number;
+  #block: Block | undefined;
+  #at = 0;
+  #out = 0;
+  #end = 0;
+
+  constructor(format: RecordFormat) {
+    this.#snaplen = format.snaplen;
+    this.#cooked = cookedLength(format.linktype);
+    this.#sll2 = format.linktype === LINKTYPE_LINUX_SLL2;
+    this.#tagAt = vlanTagOffset(format.linktype);
+    this.#divisor = format.precision === 'nano' ? 1 : 1000;
+  }
+
+  /** Starts on a block that is ours. @throws FormatError */
+  begin(block: Block): void {
+    this.#block = block;
+    this.#end = block.length;
+    this.#at = block.firstPacket;
+    this.#out = tpacket_block_desc.sizeof;
+    this.left = block.packets;
+  }
+
+  /** The second of the next packet; only while `left` > 0. */
+  get nextSec(): number {
+    const block = this.#block;
+    if (block === undefined) throw new Error('unreachable: nextSec before begin()');
+    if (this.#at + HEADERS > this.#end) throw block.broken(this.#at, `a packet header before ${this.#end}`, this.#at);
+    return block.view.getUint32(this.#at + tpacket3_hdr.tp_sec, true);
+  }
+
+  /**
+   * Makes records of the next packets until the block or a limit ends, and describes them in the fields of RecordSpan.
+   * Runs once a packet at full rate: it allocates nothing, and reads every field of a packet before it writes, because the
+   * first record of a block lies on its own tpacket3_hdr (native-notes/ring-walk.md, `npm run bench`).
+   */
+  compact(limits: Readonly<Limits>): void {
+    const block = this.#block;
+    if (block === undefined) throw new Error('unreachable: compact() before begin()');
+    const { view, bytes } = block;
+    const { startSec, endSec } = limits;
+    const snaplen = this.#snaplen;
+    const cooked = this.#cooked;
+    const tagAt = this.#tagAt;
+    const divisor = this.#divisor;
+    const end = this.#end;
+    const stop = this.left > limits.records ? this.left - limits.records : 0;
+    const start = this.#out;
+    const before = this.left;
+    let left = before;
+    let at = this.#at;
+    let out = start;
+    let late = 0;
+    let sec = 0;
+    let nsec = 0;
+    while (left > stop) {
+      if (at + HEADERS > end) throw block.broken(at, `a packet header before ${end}`, at);
+      const packetSec = view.getUint32(at + tpacket3_hdr.tp_sec, true);
+      if (packetSec >= endSec) break;
+      sec = packetSec;
+      nsec = view.getUint32(at + tpacket3_hdr.tp_nsec, true);
+      const next = view.getUint32(at + tpacket3_hdr.tp_next_offset, true);
+      const kept = view.getUint32(at + tpacket3_hdr.tp_snaplen, true);
+      const wire = view.getUint32(at + tpacket3_hdr.tp_len, true);
+      const mac = view.getUint16(at + tpacket3_hdr.tp_mac, true);
+      if (mac < HEADERS || at + mac + kept > end) {
+        throw block.broken(at, `a packet inside ${HEADERS} to ${end - at}`, mac + kept);
+      }
+      // The last packet's tp_next_offset is 0 or stale, so it is neither followed nor checked.
+      if (left > 1 && (next < mac + kept || next % 8 !== 0)) {
+        throw block.broken(at, `a next packet from ${mac + kept}`, next);
+      }
+      if (sec < startSec) late++;
+
+      let tpid = 0;
+      let tci = 0;
+      if (tagAt >= 0) {
+        const status = view.getUint32(at + tpacket3_hdr.tp_status, true);
+        tci = view.getUint32(at + tpacket3_hdr.tp_vlan_tci, true);
+        if ((tci !== 0 || (status & TP_STATUS_VLAN_VALID) !== 0) && cooked + kept >= tagAt) {
+          tpid = view.getUint16(at + tpacket3_hdr.tp_vlan_tpid, true);
+          if (tpid === 0 && (status & TP_STATUS_VLAN_TPID_VALID) === 0) tpid = ETH_P_8021Q;
+        }
+      }
+      const tagged = tpid !== 0;
+      let caplen = cooked + kept;
+      let len = cooked + wire;
+      if (tagged) {
+        caplen += VLAN_TAG;
+        len += VLAN_TAG;
+      }
+      if (caplen > snaplen) caplen = snaplen;
+
+      let body = out + RECORD_HEADER_LENGTH;
+      const bodyEnd = body + caplen;
+      let from = at + mac;
+      if (cooked !== 0) {
+        const sll = at + tpacket3_hdr.sizeof;
+        const family = view.getUint32(sll, true);
+        const ifindex = view.getUint32(sll + sockaddr_ll.sll_ifindex, true);
+        const kind = view.getUint32(sll + sockaddr_ll.sll_hatype, true);
+        const address0 = view.getUint32(sll + sockaddr_ll.sll_addr, true);
+        const address1 = view.getUint32(sll + sockaddr_ll.sll_addr + 4, true);
+        if (this.#sll2) writeSll2(view, body, family, ifindex, kind, address0, address1);
+        else writeSll(view, body, family, kind, address0, address1);
+        body += cooked;
+      }
+      view.setUint32(out + record.sec, sec, true);
+      view.setUint32(out + record.fraction, (nsec / divisor) >>> 0, true);
+      view.setUint32(out + record.caplen, caplen, true);
+      view.setUint32(out + record.len, len, true);
+      if (tagged) {
+        body = this.#insertTag(block, out + RECORD_HEADER_LENGTH, from, tpid, tci);
+        from += cooked === 0 ? tagAt : 0;
+      }
+      if (bodyEnd > body) bytes.copyWithin(body, from, from + bodyEnd - body);
+      if (left === before) {
+        this.firstSec = sec;
+        this.firstNsec = nsec;
+      }
+      out = bodyEnd;
+      at += next;
+      left--;
+    }
+    this.records = before - left;
+    this.late = late;
+    this.lastSec = sec;
+    this.lastNsec = nsec;
+    this.bytes = bytes.subarray(start, out);
+    this.#at = at;
+    this.#out = out;
+    this.left = left;
+  }
+
+  /** Puts the tag where tcpdump does and returns where the packet's remaining bytes go. */
+  #insertTag(block: Block, body: number, from: number, tpid: number, tci: number): number {
+    const { view, bytes } = block;
+    const tag = body + this.#tagAt;
+    if (this.#cooked === 0) bytes.copyWithin(body, from, from + this.#tagAt);
+    else view.setUint16(tag + VLAN_TAG, view.getUint16(tag)); // SLL's protocol moves behind the tag
+    view.setUint16(tag, tpid, false);
+    view.setUint16(tag + 2, tci, false);
+    return tag + VLAN_TAG + (this.#cooked === 0 ? 0 : 2);
+  }
+}

@@ -1,0 +1,40 @@
+// One savefile under its final name from start to end, or a stream (`-w -`, a FIFO, a device), as tcpdump writes it.
+import type { FileHeader } from './header.ts';
+import { Output } from './output.ts';
+import { PcapWriter } from './writer.ts';
+
+const STDOUT = 1;
+
+export interface SingleFileOptions {
+  /** `-` for standard output. */
+  readonly path: string;
+  /** Refuse an existing file instead of emptying it. */
+  readonly noClobber: boolean;
+}
+
+export class SingleFile extends Output {
+  readonly name: string;
+  readonly dueMs: number = Number.POSITIVE_INFINITY;
+  protected readonly writer: PcapWriter;
+
+  /** @throws SyscallError */
+  constructor(options: SingleFileOptions, header: FileHeader, count: number) {
+    super(count);
+    this.name = options.path;
+    this.writer =
+      options.path === '-'
+        ? new PcapWriter(STDOUT, header)
+        : PcapWriter.create(options.path, header, options.noClobber);
+  }
+
+  /** Only the count of records limits a single file, and then the capture is over. */
+  cut(): void {}
+
+  due(): void {}
+
+  rotate(): void {}
+
+  close(): void {
+    this.writer.close();
+  }
+}

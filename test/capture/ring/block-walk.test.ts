@@ -1,0 +1,242 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Block } from '../../../src/capture/ring/block.ts';
+import { BlockWalk, type RecordFormat } from '../../../src/capture/ring/block-walk.ts';
+import { FormatError } from '../../../src/errors.ts';
+import { tpacket_block_desc, tpacket3_hdr } from '../../../src/native/if_packet.ts';
+import { BLOCK_SIZE, type BuiltPacket, buildBlock } from './block-builder.ts';
+
+const ETHERNET: RecordFormat = { linktype: 1, snaplen: 96, precision: 'micro' };
+const SLL: RecordFormat = { linktype: 113, snaplen: 96, precision: 'micro' };
+const SLL2: RecordFormat = { linktype: 276, snaplen: 96, precision: 'nano' };
+const ANY_NUMBER = { startSec: 0, endSec: Number.POSITIVE_INFINITY, records: Number.POSITIVE_INFINITY };
+const MAC = 82;
+
+function walk(memory: ArrayBuffer, format: RecordFormat, limits = ANY_NUMBER): BlockWalk {
+  const blockWalk = new BlockWalk(format);
+  blockWalk.begin(new Block(memory, BLOCK_SIZE, 0));
+  blockWalk.compact(limits);
+  return blockWalk;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** A record as text: sec, fraction, caplen, len as the 32-bit little-endian words they are, then the bytes. */
+function record(sec: number, fraction: number, len: number, bytes: string): string {
+  const header = Buffer.alloc(16);
+  header.writeUInt32LE(sec, 0);
+  header.writeUInt32LE(fraction, 4);
+  header.writeUInt32LE(bytes.length / 2, 8);
+  header.writeUInt32LE(len, 12);
+  return header.toString('hex') + bytes;
+}
+
+const ADDRESSES = '010203040506a1a2a3a4a5a6';
+const ETHERNET_BYTES = Buffer.from(`${ADDRESSES}0800${'45'.repeat(20)}`, 'hex');
+
+test('an Ethernet packet becomes its record, cut to the snaplen', () => {
+  const { memory } = buildBlock([{ sec: 7, nsec: 123_456_789, bytes: ETHERNET_BYTES, len: 1514 }], MAC);
+  expect(hex(walk(memory, ETHERNET).bytes)).toBe(record(7, 123_456, 1514, hex(ETHERNET_BYTES)));
+  const again = buildBlock([{ sec: 7, nsec: 123_456_789, bytes: ETHERNET_BYTES, len: 1514 }], MAC);
+  const short = walk(again.memory, { ...ETHERNET, snaplen: 20, precision: 'nano' });
+  expect(hex(short.bytes)).toBe(record(7, 123_456_789, 1514, hex(ETHERNET_BYTES).slice(0, 40)));
+});
+
+test.each([
+  ['TPID as the kernel says', { tci: 0x2064, tpid: 0x88a8, status: 0x50 }, '88a82064'],
+  ['TPID missing on an old kernel', { tci: 0x0064, tpid: 0, status: 0x10 }, '81000064'],
+  ['priority tag 0 is a tag all the same', { tci: 0, tpid: 0x8100, status: 0x50 }, '81000000'],
+])('a VLAN tag goes back behind the addresses: %s', (_, vlan, tag) => {
+  const { memory } = buildBlock([{ sec: 1, nsec: 2000, bytes: ETHERNET_BYTES, len: 100, vlan }], MAC);
+  const expected = `${ADDRESSES}${tag}0800${'45'.repeat(20)}`;
+  expect(hex(walk(memory, ETHERNET).bytes)).toBe(record(1, 2, 104, expected));
+});
+
+test('a VLAN tag does not make a record longer than the snaplen, however short that is', () => {
+  for (let snaplen = 1; snaplen <= 40; snaplen++) {
+    const vlan = { tci: 5, tpid: 0x8100, status: 0x50 };
+    const bytes = ETHERNET_BYTES.subarray(0, Math.min(snaplen, ETHERNET_BYTES.length));
+    const packet = { sec: 1, nsec: 0, bytes, len: 34, vlan };
+    const { memory } = buildBlock([packet, packet], MAC);
+    const tagged = snaplen >= 12;
+    const whole = tagged ? `${ADDRESSES}81000005${hex(bytes).slice(24)}` : hex(bytes);
+    const one = record(1, 0, tagged ? 38 : 34, whole.slice(0, snaplen * 2));
+    expect(hex(walk(memory, { ...ETHERNET, snaplen }).bytes)).toBe(one + one);
+  }
+});
+
+const COOKED: BuiltPacket = {
+  sec: 9,
+  nsec: 5,
+  bytes: Buffer.from('45000001', 'hex'),
+  len: 60,
+  address: {
+    protocol: 0x0800,
+    ifindex: 258,
+    hatype: 1,
+    pkttype: 4,
+    halen: 6,
+    address: Buffer.from('a1a2a3a4a5a6dead', 'hex'),
+  },
+};
+
+test('cooked records carry the link header in network order, zeros behind a short address', () => {
+  const sll2 = `0800000000000102${'0001'}0406a1a2a3a4a5a60000`;
+  expect(hex(walk(buildBlock([COOKED], 96).memory, SLL2).bytes)).toBe(record(9, 5, 80, `${sll2}45000001`));
+  const sll = `0004${'0001'}0006a1a2a3a4a5a600000800`;
+  expect(hex(walk(buildBlock([COOKED], 96).memory, SLL).bytes)).toBe(record(9, 0, 76, `${sll}45000001`));
+});
+
+test.each([
+  [0, '0000000000000000'],
+  [3, 'a1a2a30000000000'],
+  [4, 'a1a2a3a400000000'],
+  [7, 'a1a2a3a4a5a6de00'],
+  [8, 'a1a2a3a4a5a6dead'],
+  [20, 'a1a2a3a4a5a6dead'],
+])('a link address of %i bytes', (halen, expected) => {
+  const address = { ...(COOKED.address as NonNullable<BuiltPacket['address']>), halen };
+  const bytes = walk(buildBlock([{ ...COOKED, address }], 96).memory, SLL2).bytes;
+  expect(hex(bytes.subarray(16 + 12, 16 + 20))).toBe(expected);
+});
+
+test('on SLL a VLAN tag goes before the protocol, on SLL2 it is left off', () => {
+  const packet = { ...COOKED, vlan: { tci: 7, tpid: 0x8100, status: 0x50 } };
+  const sll = `0004${'0001'}0006a1a2a3a4a5a60000${'81000007'}0800`;
+  expect(hex(walk(buildBlock([packet], 96).memory, SLL).bytes)).toBe(record(9, 0, 80, `${sll}45000001`));
+  expect(walk(buildBlock([packet], 96).memory, SLL2).bytes.length).toBe(16 + 20 + 4);
+});
+
+const packet = fc.record({
+  sec: fc.nat(0xffffffff),
+  nsec: fc.nat(999_999_999),
+  bytes: fc.uint8Array({ minLength: 0, maxLength: 120 }),
+  extra: fc.nat(2000),
+});
+
+test('property: build a block, walk it, get the packets back', () => {
+  const property = fc.property(
+    fc.array(packet, { minLength: 1, maxLength: 200 }),
+    fc.constantFrom(68, 82, 96),
+    (made, mac) => {
+      const packets = made.map(({ extra, ...rest }) => ({ ...rest, len: rest.bytes.length + extra }));
+      const { memory } = buildBlock(packets, mac);
+      const result = walk(memory, { ...ETHERNET, precision: 'nano', snaplen: 100 });
+      const expected = packets.map((p) => record(p.sec, p.nsec, p.len, hex(p.bytes.subarray(0, 100))));
+      expect(hex(result.bytes)).toBe(expected.join(''));
+      expect(result.records).toBe(packets.length);
+      expect(result.left).toBe(0);
+    },
+  );
+  fc.assert(property, { numRuns: 300 });
+});
+
+test('property: limits cut between records and lose none', () => {
+  const property = fc.property(
+    fc.array(fc.nat(9), { minLength: 1, maxLength: 100 }),
+    fc.integer({ min: 1, max: 7 }),
+    (steps, most) => {
+      let sec = 100;
+      const packets = steps.map((step, index) => {
+        sec += step === 9 ? 1 : 0;
+        return { sec, nsec: index, bytes: Uint8Array.of(index), len: 1 };
+      });
+      const { memory } = buildBlock(packets, MAC);
+      const blockWalk = new BlockWalk({ ...ETHERNET, precision: 'nano' });
+      blockWalk.begin(new Block(memory, BLOCK_SIZE, 0));
+      let all = '';
+      while (blockWalk.left > 0) {
+        const endSec = blockWalk.nextSec + 1;
+        blockWalk.compact({ startSec: endSec - 1, endSec, records: most });
+        expect(blockWalk.records).toBeGreaterThan(0);
+        expect(blockWalk.records).toBeLessThanOrEqual(most);
+        expect(blockWalk.late).toBe(0);
+        expect([blockWalk.firstSec, blockWalk.lastSec]).toEqual([endSec - 1, endSec - 1]);
+        all += hex(blockWalk.bytes);
+      }
+      expect(all).toBe(packets.map((p) => record(p.sec, p.nsec, 1, hex(p.bytes))).join(''));
+    },
+  );
+  fc.assert(property, { numRuns: 300 });
+});
+
+test('records older than the interval are written and counted', () => {
+  const packets = [10, 9, 10].map((sec) => ({ sec, nsec: 0, bytes: ETHERNET_BYTES, len: 34 }));
+  const result = walk(buildBlock(packets, MAC).memory, ETHERNET, { ...ANY_NUMBER, startSec: 10, endSec: 11 });
+  expect([result.records, result.late, result.left]).toEqual([3, 1, 0]);
+});
+
+test.each([
+  [
+    'block length beyond the block',
+    (view: DataView) => view.setUint32(tpacket_block_desc.blk_len, BLOCK_SIZE + 1, true),
+  ],
+  ['block length below the descriptor', (view: DataView) => view.setUint32(tpacket_block_desc.blk_len, 47, true)],
+  [
+    'first packet outside',
+    (view: DataView) => view.setUint32(tpacket_block_desc.offset_to_first_pkt, BLOCK_SIZE, true),
+  ],
+  ['first packet unaligned', (view: DataView) => view.setUint32(tpacket_block_desc.offset_to_first_pkt, 52, true)],
+  ['more packets than there are', (view: DataView) => view.setUint32(tpacket_block_desc.num_pkts, 4, true)],
+  [
+    'next offset 0 before the last',
+    (view: DataView, at: number) => view.setUint32(at + tpacket3_hdr.tp_next_offset, 0, true),
+  ],
+  [
+    'next offset into the packet',
+    (view: DataView, at: number) => view.setUint32(at + tpacket3_hdr.tp_next_offset, 88, true),
+  ],
+  [
+    'next offset unaligned',
+    (view: DataView, at: number) => view.setUint32(at + tpacket3_hdr.tp_next_offset, 131, true),
+  ],
+  [
+    'next offset huge',
+    (view: DataView, at: number) => view.setUint32(at + tpacket3_hdr.tp_next_offset, 0xfffffff8, true),
+  ],
+  [
+    'kept bytes beyond the block',
+    (view: DataView, at: number) => view.setUint32(at + tpacket3_hdr.tp_snaplen, 0xffffffff, true),
+  ],
+  [
+    'data before the end of the headers',
+    (view: DataView, at: number) => view.setUint16(at + tpacket3_hdr.tp_mac, 67, true),
+  ],
+  ['data beyond the block', (view: DataView, at: number) => view.setUint16(at + tpacket3_hdr.tp_mac, 0xffff, true)],
+])('a corrupt block ends in a FormatError: %s', (_, damage) => {
+  const packets = [1, 2, 3].map((sec) => ({ sec, nsec: 0, bytes: ETHERNET_BYTES, len: 34 }));
+  const { memory, offsets } = buildBlock(packets, MAC);
+  damage(new DataView(memory), offsets[1] ?? 0);
+  expect(() => walk(memory, ETHERNET)).toThrow(FormatError);
+});
+
+test('property: whatever bytes a block holds, the walk ends, within the block, or throws a FormatError', () => {
+  const word = fc.record({
+    at: fc.nat(700),
+    value: fc.oneof(fc.nat(200), fc.nat(0xffffffff), fc.constant(0xffffffff)),
+  });
+  const format = fc.constantFrom(ETHERNET, SLL, SLL2);
+  let threw = 0;
+  let ended = 0;
+  const property = fc.property(fc.array(word, { minLength: 1, maxLength: 12 }), format, (words, chosen) => {
+    const packets = [1, 2, 3, 4].map((sec) => ({ ...COOKED, sec, vlan: { tci: 1, tpid: 0, status: 0x10 } }));
+    const { memory } = buildBlock(packets, 96);
+    const guarded = new Uint8Array(memory.byteLength + 512).fill(0xee);
+    guarded.set(new Uint8Array(memory), 0);
+    const view = new DataView(guarded.buffer);
+    for (const { at, value } of words) view.setUint32(at & ~3, value, true);
+    try {
+      const result = walk(guarded.buffer, chosen);
+      expect(result.bytes.byteOffset + result.bytes.length).toBeLessThanOrEqual(BLOCK_SIZE);
+      ended++;
+    } catch (error) {
+      expect(error).toBeInstanceOf(FormatError);
+      threw++;
+    }
+    expect(guarded.subarray(memory.byteLength).every((byte) => byte === 0xee)).toBe(true);
+  });
+  fc.assert(property, { numRuns: 2000 });
+  expect(Math.min(threw, ended)).toBeGreaterThan(100);
+});
