@@ -23,7 +23,10 @@ export interface RingSourceOptions extends RecordFormat {
   readonly notice: (text: string) => void;
 }
 
-const BLOCK_SIZE = 256 * 1024;
+/** We are woken once a block, so a large one saves wake-ups, as long as a good many make up the ring. */
+const MAX_BLOCK_SIZE = 1024 * 1024;
+const MIN_BLOCK_SIZE = 256 * 1024;
+const BLOCKS_WANTED = 16;
 /** Block descriptor, packet header, link address and alignment: what a block needs beside one packet's bytes. */
 const BLOCK_OVERHEAD = 1024;
 const COUNTERS_EVERY_MS = 10_000;
@@ -60,8 +63,10 @@ export class RingSource implements PacketSource {
     const any = options.device === 'any';
     const ifindex = any ? 0 : if_nametoindex(options.device);
     if (ifindex === undefined) throw gone(options.device);
-    // A block must hold the largest packet that snaplen lets through; the kernel cuts what is larger.
-    const blockSize = options.snaplen + BLOCK_OVERHEAD > BLOCK_SIZE ? 2 * BLOCK_SIZE : BLOCK_SIZE;
+    // The kernel takes memory for blocks in powers of two, and cuts a packet that is larger than a block.
+    let blockSize = MIN_BLOCK_SIZE;
+    while (blockSize < options.snaplen + BLOCK_OVERHEAD) blockSize *= 2;
+    while (blockSize < MAX_BLOCK_SIZE && 2 * blockSize * BLOCKS_WANTED <= options.ringMemory) blockSize *= 2;
     const blockCount = Math.max(2, Math.ceil(options.ringMemory / blockSize));
     const socket = RingSocket.open({
       ifindex,
