@@ -113,7 +113,6 @@ export function mmapShared(fd: number, length: number): Mapping {
 }
 
 export const POLLIN = 1;
-export const POLLOUT = 4;
 export const POLLERR = 8;
 
 /**

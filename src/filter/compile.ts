@@ -1,0 +1,233 @@
+// From filter options to the one program on the capture's socket. libpcap compiles each part and loads it into a handle
+// of its own, so that link type, VLAN metadata and the rewrite for cooked sockets are libpcap's and the kernel has
+// accepted the result; the loaded programs are read back and chained. The handle is closed before this returns. Called by
+// capture/open.ts and by -d.
+//
+//   [loopback packet as it leaves?] -> 0   [excluded?] -> 0   [expression?] -> bytes to keep, or 0
+//
+// What the kernel can't run is refused with ERR_FILTER, where libpcap would go on and filter in user space.
+import type { CaptureOptions } from '../capture/options.ts';
+import { cookedLength, LINKTYPE_RAW } from '../capture/ring/cooked.ts';
+import { CaptureError, OptionError, PcapError, SyscallError } from '../errors.ts';
+import { PACKET_OUTGOING } from '../native/if_packet.ts';
+import * as libc from '../native/libc.ts';
+import * as pcap from '../native/libpcap.ts';
+import { appendExclusions, parseExclusion } from './exclude.ts';
+import {
+  BPF_ABS,
+  BPF_JEQ,
+  BPF_LD,
+  BPF_MAXINSNS,
+  BPF_W,
+  Label,
+  Program,
+  ProgramBuilder,
+  SKF_AD_IFINDEX,
+  SKF_AD_PKTTYPE,
+} from './program.ts';
+
+export interface CompiledFilter {
+  /** What the capture's socket is to run; checked by the kernel. */
+  readonly program: Program;
+  /** The interface's name, also when its number was given. */
+  readonly device: string;
+  /** LINKTYPE_ value for the savefile's header. */
+  readonly linktype: number;
+  readonly linktypeName: string;
+  readonly linktypeDescription: string;
+  /** For the savefile's header: as asked for, or raised so that a cooked header and one byte fit. */
+  readonly snaplen: number;
+  /** What a user should know, in libpcap's and tcpdump's words. */
+  readonly warnings: readonly string[];
+}
+
+export type FilterOptions = Pick<CaptureOptions, 'device' | 'snaplen' | 'linktype' | 'expression' | 'exclude'>;
+
+/** @throws CaptureError ERR_FILTER, OptionError, PcapError, SyscallError */
+export function compileFilter(options: FilterOptions): CompiledFilter {
+  const { p, device, warnings } = open(options.device, options.snaplen);
+  try {
+    chooseLinktype(p, device, options.linktype);
+    const dlt = pcap.pcap_datalink(p);
+    const linktype = LINKTYPES[dlt] ?? dlt;
+    const snaplen = pcap.pcap_snapshot(p);
+    if (snaplen > options.snaplen) warnings.push(`WARNING: snaplen raised from ${options.snaplen} to ${snaplen}`);
+    return {
+      program: compose(p, device, options, linktype, snaplen - cookedLength(linktype)),
+      device,
+      linktype,
+      linktypeName: pcap.pcap_datalink_val_to_name(dlt) ?? `${dlt}`,
+      linktypeDescription: pcap.pcap_datalink_val_to_description(dlt) ?? 'unknown',
+      snaplen,
+      warnings,
+    };
+  } finally {
+    pcap.pcap_close(p);
+  }
+}
+
+interface Handle {
+  readonly p: pcap.pcap_t;
+  readonly device: string;
+  readonly warnings: string[];
+}
+
+/** As for tcpdump, digits are an interface's name if there is such a one, else its number in -D. */
+function open(device: string, snaplen: number): Handle {
+  try {
+    return activate(device, snaplen);
+  } catch (cause) {
+    const missing = cause instanceof PcapError && cause.code === 'PCAP_ERROR_NO_SUCH_DEVICE';
+    if (!missing || !/^\d+$/.test(device)) throw cause;
+    const devices = pcap.pcap_findalldevs();
+    const found = devices[Number(device) - 1];
+    if (found === undefined)
+      throw new OptionError('-i', device, `expected a number from 1 to ${devices.length}, as in -D`);
+    return activate(found.name, snaplen);
+  }
+}
+
+/** The handle captures nothing, so it takes the least memory; a timeout other than 0 gives it the ring that all libpcaps have. */
+function activate(device: string, snaplen: number): Handle {
+  const p = pcap.pcap_create(device);
+  try {
+    pcap.pcap_set_snaplen(p, snaplen);
+    pcap.pcap_set_promisc(p, 0);
+    pcap.pcap_set_timeout(p, 1000);
+    pcap.pcap_set_buffer_size(p, 1);
+    const warning = pcap.pcap_activate(p, device);
+    return { p, device, warnings: warning === undefined ? [] : [`WARNING: ${warning}`] };
+  } catch (cause) {
+    pcap.pcap_close(p);
+    throw cause;
+  }
+}
+
+/** The values of <pcap/dlt.h> that savefiles number differently, as far as Linux has such devices. */
+const LINKTYPES: Readonly<Record<number, number>> = { 11: 100, 12: LINKTYPE_RAW, 19: 106 };
+
+function chooseLinktype(p: pcap.pcap_t, device: string, asked: string | undefined): void {
+  const name = asked ?? (device === 'any' ? 'LINUX_SLL2' : undefined);
+  if (name === undefined) return;
+  const offered = pcap.pcap_list_datalinks(p);
+  const dlt = pcap.pcap_datalink_name_to_val(name);
+  if (dlt === undefined || !offered.includes(dlt)) {
+    const names = offered.map((offer) => pcap.pcap_datalink_val_to_name(offer) ?? `${offer}`);
+    throw new OptionError('-y', name === '' ? "''" : name, `${device} offers ${names.join(', ')}`);
+  }
+  if (dlt !== pcap.pcap_datalink(p)) pcap.pcap_set_datalink(p, dlt);
+}
+
+function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktype: number, bytes: number): Program {
+  const builder = new ProgramBuilder();
+  const drop = new Label();
+  const guarded = appendLoopbackGuard(builder, device, drop);
+  const exclusions = compileExclusions(p, options.exclude);
+  appendExclusions(builder, exclusions, linktype, drop);
+  const expression = loadedProgram(p, options.expression);
+  builder.append(expression.instructions(), (k) => builder.ret(k === 0 ? 0 : bytes));
+  if (guarded || exclusions.length > 0) {
+    builder.place(drop);
+    builder.ret(0);
+  }
+  const program = builder.build();
+  attach(p, program);
+  return program;
+}
+
+/**
+ * The kernel shows a packet on `lo` twice, as it leaves and as it arrives. libpcap drops the first copy in user space; here
+ * it costs neither room in the ring nor a count. On other interfaces outgoing packets are shown once and stay.
+ */
+function appendLoopbackGuard(builder: ProgramBuilder, device: string, drop: Label): boolean {
+  const lo = device === 'any' || device === 'lo' ? libc.if_nametoindex('lo') : undefined;
+  if (lo === undefined) return false;
+  const outgoing = new Label();
+  const next = new Label();
+  builder.add(BPF_LD | BPF_W | BPF_ABS, SKF_AD_PKTTYPE);
+  builder.jump(BPF_JEQ, PACKET_OUTGOING, outgoing, next);
+  builder.place(outgoing);
+  builder.add(BPF_LD | BPF_W | BPF_ABS, SKF_AD_IFINDEX);
+  builder.jump(BPF_JEQ, lo, drop, next);
+  builder.place(next);
+  return true;
+}
+
+/** Every value alone first, so that a message can name it; then all the networks as one program, which shares its loads. */
+function compileExclusions(p: pcap.pcap_t, values: readonly string[]): Program[] {
+  const nets: string[] = [];
+  const programs: Program[] = [];
+  for (const value of values) {
+    const { expression, net } = parseExclusion(value);
+    try {
+      const program = loadedProgram(p, expression);
+      if (net) nets.push(expression);
+      else programs.push(program);
+    } catch (cause) {
+      if (!(cause instanceof CaptureError && cause.code === 'ERR_FILTER')) throw cause;
+      throw new CaptureError('ERR_FILTER', `--exclude ${value}: ${cause.message}`, { cause });
+    }
+  }
+  return nets.length === 0 ? programs : [loadedProgram(p, nets.join(' or ')), ...programs];
+}
+
+/** Only `ip broadcast` asks for it; tcpdump passes none, so that it means 0.0.0.0 and 255.255.255.255. */
+const NETMASK = 0;
+
+/** Compiles, loads into the handle and reads back what the kernel runs there. */
+function loadedProgram(p: pcap.pcap_t, expression: string): Program {
+  const compiled = compile(p, expression);
+  try {
+    checkLength(compiled.bf_len); // beyond it libpcap filters in user space, with a warning on stderr
+    pcap.pcap_setfilter(p, compiled);
+  } catch (cause) {
+    throw cause instanceof PcapError ? refused(cause.message, cause) : cause;
+  } finally {
+    pcap.pcap_freecode(compiled);
+  }
+  const program = readBack(pcap.pcap_fileno(p));
+  // libpcap takes the program off again when the kernel can't run it, to run it itself.
+  if (program.length === 0) throw refused(`libpcap would run ${quote(expression)} in user space`);
+  return program;
+}
+
+function compile(p: pcap.pcap_t, expression: string): pcap.bpf_program {
+  try {
+    return pcap.pcap_compile(p, expression, NETMASK);
+  } catch (cause) {
+    throw cause instanceof PcapError ? new CaptureError('ERR_FILTER', cause.message, { cause }) : cause;
+  }
+}
+
+/** The length that SO_GET_FILTER takes and returns counts instructions. */
+function readBack(fd: number): Program {
+  const length = libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_GET_FILTER, null, 'SO_GET_FILTER');
+  const bytes = new Uint8Array(length * 8);
+  libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_GET_FILTER, bytes, 'SO_GET_FILTER', length);
+  return new Program(bytes);
+}
+
+/** The capture's own socket must not be the first to learn that the kernel refuses the program. */
+function attach(p: pcap.pcap_t, program: Program): void {
+  checkLength(program.length);
+  try {
+    libc.attachFilter(pcap.pcap_fileno(p), program.bytes);
+  } catch (cause) {
+    if (!(cause instanceof SyscallError)) throw cause;
+    const text =
+      cause.code === 'ENOMEM' ? `${program.length} instructions are more than net.core.optmem_max allows` : cause.code;
+    throw refused(text, cause);
+  }
+}
+
+function checkLength(length: number): void {
+  if (length > BPF_MAXINSNS) throw refused(`it has ${length} instructions, the most is ${BPF_MAXINSNS}`);
+}
+
+function refused(why: string, cause?: unknown): CaptureError {
+  return new CaptureError('ERR_FILTER', `the kernel can't run this filter: ${why}`, { cause });
+}
+
+function quote(text: string): string {
+  return text.length <= 80 ? `'${text}'` : `'${text.slice(0, 77)}...'`;
+}

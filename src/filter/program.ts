@@ -1,0 +1,255 @@
+// Classic BPF as the kernel's sockets run it: a finished program with tcpdump's three dumps, and the builder by which
+// programs are chained and extended. Jumps go forward only. Used by compile.ts and exclude.ts.
+import { bpf_image } from '../native/libpcap.ts';
+
+// Instruction classes, sizes, modes and operations of <linux/bpf_common.h>.
+export const BPF_LD = 0x00;
+export const BPF_LDX = 0x01;
+export const BPF_ST = 0x02;
+export const BPF_STX = 0x03;
+export const BPF_ALU = 0x04;
+export const BPF_JMP = 0x05;
+export const BPF_RET = 0x06;
+export const BPF_MISC = 0x07;
+export const BPF_W = 0x00;
+export const BPF_H = 0x08;
+export const BPF_ABS = 0x20;
+export const BPF_IND = 0x40;
+export const BPF_MEM = 0x60;
+export const BPF_LEN = 0x80;
+export const BPF_MSH = 0xa0;
+export const BPF_SUB = 0x10;
+export const BPF_JA = 0x00;
+export const BPF_JEQ = 0x10;
+export const BPF_JGE = 0x30;
+export const BPF_X = 0x08;
+export const BPF_TAX = 0x00;
+
+/** The bits of a load's code that hold its size. */
+export const BPF_SIZE = 0x18;
+
+export function bpfClass(code: number): number {
+  return code & 0x07;
+}
+
+export function bpfMode(code: number): number {
+  return code & 0xe0;
+}
+
+/** <linux/filter.h>: loads from here on (as unsigned numbers) read what the kernel knows of the packet, not its bytes. */
+const SKF_AD_OFF: number = 2 ** 32 - 0x1000;
+export const SKF_AD_PROTOCOL: number = SKF_AD_OFF + 0;
+export const SKF_AD_PKTTYPE: number = SKF_AD_OFF + 4;
+export const SKF_AD_IFINDEX: number = SKF_AD_OFF + 8;
+export const SKF_AD_HATYPE: number = SKF_AD_OFF + 28;
+export const SKF_AD_VLAN_TAG: number = SKF_AD_OFF + 44;
+export const SKF_AD_VLAN_TAG_PRESENT: number = SKF_AD_OFF + 48;
+/** Loads from here on count from the link-layer header, wherever the packet's data begins. */
+export const SKF_LL_OFF: number = 2 ** 32 - 0x200000;
+
+/** The most instructions that the kernel takes. */
+export const BPF_MAXINSNS = 4096;
+
+/** struct sock_filter of <linux/filter.h>: u16 code, u8 jt, u8 jf, u32 k. */
+export interface Instruction {
+  readonly code: number;
+  readonly jt: number;
+  readonly jf: number;
+  readonly k: number;
+}
+
+/** The instructions that may follow the one at `index`. */
+export function successors({ code, jt, jf, k }: Instruction, index: number): number[] {
+  if (bpfClass(code) === BPF_RET) return [];
+  if (code === (BPF_JMP | BPF_JA)) return [index + 1 + k];
+  return bpfClass(code) === BPF_JMP ? [index + 1 + jt, index + 1 + jf] : [index + 1];
+}
+
+const SIZE = 8;
+
+export class Program {
+  /** `struct sock_filter` after `struct sock_filter`. */
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  get length(): number {
+    return this.bytes.byteLength / SIZE;
+  }
+
+  instructions(): Instruction[] {
+    const view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+    return Array.from({ length: this.length }, (_, index) => {
+      const at = index * SIZE;
+      return {
+        code: view.getUint16(at, true),
+        jt: view.getUint8(at + 2),
+        jf: view.getUint8(at + 3),
+        k: view.getUint32(at + 4, true),
+      };
+    });
+  }
+
+  /** As tcpdump prints it: 1 in words (-d), 2 as C (-dd), 3 and more as numbers (-ddd). */
+  dump(level: number): string {
+    const lines =
+      level <= 1
+        ? Array.from({ length: this.length }, (_, n) => bpf_image(this.bytes.slice(n * SIZE, (n + 1) * SIZE), n))
+        : level === 2
+          ? this.instructions().map(({ code, jt, jf, k }) => `{ 0x${hex(code)}, ${jt}, ${jf}, 0x${hex(k, 8)} },`)
+          : [`${this.length}`, ...this.instructions().map(({ code, jt, jf, k }) => `${code} ${jt} ${jf} ${k}`)];
+    return lines.map((line) => `${line}\n`).join('');
+  }
+}
+
+function hex(value: number, digits = 1): string {
+  return value.toString(16).padStart(digits, '0');
+}
+
+/** A place in a program that is being built; jumps may name it before it is placed. */
+export class Label {
+  /** Index of the statement that it stands before. */
+  at: number | undefined;
+}
+
+interface Statement {
+  readonly code: number;
+  readonly k: number;
+  /** Where a jump goes; BPF_JA has only the one. */
+  readonly ifTrue: Label | undefined;
+  readonly ifFalse: Label | undefined;
+  /** Whether a conditional jump does not reach its label and takes a BPF_JA behind it instead. */
+  trueFar: boolean;
+  falseFar: boolean;
+}
+
+/** Conditional jumps reach this far, BPF_JA everywhere. */
+const MAX_REACH = 255;
+
+/** Puts instructions in a row; jumps name labels, so that it does not matter what comes to stand between. */
+export class ProgramBuilder {
+  readonly #statements: Statement[] = [];
+
+  place(label: Label): void {
+    label.at = this.#statements.length;
+  }
+
+  add(code: number, k: number): void {
+    this.#push(code, k);
+  }
+
+  jump(code: number, k: number, ifTrue: Label, ifFalse: Label): void {
+    this.#push(BPF_JMP | code, k, ifTrue, ifFalse);
+  }
+
+  /** Goes on at `ifTrue` if the condition holds, else with the next instruction. */
+  jumpIf(code: number, k: number, ifTrue: Label): void {
+    const next = new Label();
+    this.jump(code, k, ifTrue, next);
+    this.place(next);
+  }
+
+  /** Goes on at `ifFalse` unless the condition holds, else with the next instruction. */
+  jumpUnless(code: number, k: number, ifFalse: Label): void {
+    const next = new Label();
+    this.jump(code, k, next, ifFalse);
+    this.place(next);
+  }
+
+  goto(label: Label): void {
+    this.#push(BPF_JMP | BPF_JA, 0, label);
+  }
+
+  ret(k: number): void {
+    this.add(BPF_RET, k);
+  }
+
+  #push(code: number, k: number, ifTrue?: Label, ifFalse?: Label): void {
+    this.#statements.push({ code, k, ifTrue, ifFalse, trueFar: false, falseFar: false });
+  }
+
+  /**
+   * Appends a whole program: `ret` stands in for its returns, `load` may do so for its loads. Without `load` every other
+   * instruction stays as it is.
+   */
+  append(
+    instructions: readonly Instruction[],
+    ret: (k: number) => void,
+    load: (load: Instruction, index: number) => void = ({ code, k }) => this.add(code, k),
+  ): void {
+    const labels = instructions.map(() => new Label());
+    for (const [index, instruction] of instructions.entries()) {
+      const { code, k } = instruction;
+      const [label, ...targets] = [index, ...successors(instruction, index)].map((target) => labels[target]);
+      const [ifTrue, ifFalse] = targets;
+      if (label !== undefined) this.place(label);
+      const kind = bpfClass(code);
+      if (kind === BPF_RET) ret(k);
+      else if (kind === BPF_JMP) this.#push(code, code === (BPF_JMP | BPF_JA) ? 0 : k, ifTrue, ifFalse);
+      else if (kind === BPF_LD || kind === BPF_LDX) load(instruction, index);
+      else this.add(code, k);
+    }
+  }
+
+  build(): Program {
+    const addresses = this.#layOut();
+    const bytes = new Uint8Array(at(addresses, this.#statements.length) * SIZE);
+    const view = new DataView(bytes.buffer);
+    let address = 0;
+    const put = (code: number, jt: number, jf: number, k: number): void => {
+      view.setUint16(address * SIZE, code, true);
+      view.setUint8(address * SIZE + 2, jt);
+      view.setUint8(address * SIZE + 3, jf);
+      view.setUint32(address * SIZE + 4, k, true);
+      address++;
+    };
+    const always = (label: Label): void => put(BPF_JMP | BPF_JA, 0, 0, distance(addresses, address, label));
+    for (const { code, k, ifTrue, ifFalse, trueFar, falseFar } of this.#statements) {
+      if (ifTrue === undefined) put(code, 0, 0, k);
+      else if (ifFalse === undefined) always(ifTrue);
+      else {
+        const jt = trueFar ? 0 : distance(addresses, address, ifTrue);
+        const jf = falseFar ? Number(trueFar) : distance(addresses, address, ifFalse);
+        put(code, jt, jf, k);
+        if (trueFar) always(ifTrue);
+        if (falseFar) always(ifFalse);
+      }
+    }
+    return new Program(bytes);
+  }
+
+  /** The address of each statement and of the end. A jump made longer moves others apart, until none is left to do. */
+  #layOut(): number[] {
+    for (;;) {
+      const addresses = [0];
+      let end = 0;
+      for (const { trueFar, falseFar } of this.#statements) {
+        end += 1 + Number(trueFar) + Number(falseFar);
+        addresses.push(end);
+      }
+      let changed = false;
+      for (const [index, statement] of this.#statements.entries()) {
+        const { ifTrue, ifFalse, trueFar, falseFar } = statement;
+        if (ifTrue === undefined || ifFalse === undefined) continue;
+        const address = at(addresses, index);
+        statement.trueFar ||= distance(addresses, address, ifTrue) > MAX_REACH;
+        statement.falseFar ||= distance(addresses, address, ifFalse) > MAX_REACH;
+        changed ||= statement.trueFar !== trueFar || statement.falseFar !== falseFar;
+      }
+      if (!changed) return addresses;
+    }
+  }
+}
+
+function at(addresses: readonly number[], index: number | undefined): number {
+  const address = index === undefined ? undefined : addresses[index];
+  if (address === undefined) throw new Error('unreachable: jump to a label that was not placed');
+  return address;
+}
+
+/** What a jump at `address` holds to go to `label`: instructions between the two. */
+function distance(addresses: readonly number[], address: number, label: Label): number {
+  return at(addresses, label.at) - address - 1;
+}

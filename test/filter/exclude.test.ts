@@ -1,0 +1,391 @@
+// Which frames an exclusion leaves out, seen on real sockets in a namespace: every frame is sent on an interface, and a
+// socket with the program is compared with one that has none. A frame's number is in its source address, which the
+// kernel reports beside the packet.
+//
+//   v0 <-veth-> v1        what is sent on v0 has its tags in the packet; on v1 the first one is beside it
+//   w0 <-veth-> w1 bridge x0 <-veth-> x1    x0 can't take a tag beside the packet, so the one of w1 comes back into it,
+//                                           and the network header stays where w1 had it
+// biome-ignore lint/style/noRestrictedImports: the product has no use for the calls of this test
+import koffi from 'koffi';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compileFilter } from '../../src/filter/compile.ts';
+import { parseExclusion } from '../../src/filter/exclude.ts';
+import { PACKET_OUTGOING, sockaddr_ll } from '../../src/native/if_packet.ts';
+import * as libc from '../../src/native/libc.ts';
+import { Namespace } from './namespace.ts';
+
+const sendFn = libc.libc.func('int64_t send(int fd, const void *data, size_t length, int flags)');
+const recvfromFn = libc.libc.func(
+  'int64_t recvfrom(int fd, void *data, size_t length, int flags, void *address, _Inout_ uint32_t *addressLength)',
+);
+const MSG_DONTWAIT = 0x40;
+
+const ioctlFn = libc.libc.func('int ioctl(int fd, unsigned long request, void *argument)');
+
+/** Has the kernel put VLAN tags into the packets that this interface sends. */
+function setVlanOffloadOff(device: string): void {
+  const SIOCETHTOOL = 0x8946;
+  const ETHTOOL_SFLAGS = 0x26;
+  const ethtool_value = Uint32Array.of(ETHTOOL_SFLAGS, 0);
+  const ifreq = new Uint8Array(40);
+  new TextEncoder().encodeInto(device, ifreq);
+  new DataView(ifreq.buffer).setBigUint64(16, koffi.address(ethtool_value), true);
+  const fd = libc.socket(libc.AF_PACKET, libc.SOCK_DGRAM, 0);
+  if (ioctlFn(fd, SIOCETHTOOL, ifreq) < 0) throw libc.syscallError('ioctl SIOCETHTOOL');
+  libc.close(fd);
+}
+
+let namespace: Namespace;
+beforeAll(() => {
+  namespace = new Namespace();
+  for (const link of [
+    'v0 mtu 9000 type veth peer v1',
+    'w0 mtu 9000 type veth peer w1',
+    'x0 mtu 9000 type veth peer x1',
+  ]) {
+    namespace.ip(`link add ${link} mtu 9000`);
+  }
+  namespace.ip('link add b0 type bridge');
+  namespace.ip('link set w1 master b0');
+  namespace.ip('link set x0 master b0');
+  namespace.run(() => setVlanOffloadOff('x0'));
+  for (const device of DEVICES) namespace.ip(`link set ${device} addrgenmode none up`);
+});
+afterAll(() => namespace.close());
+
+const DEVICES = ['lo', 'v0', 'v1', 'w0', 'w1', 'x0', 'x1', 'b0'];
+
+interface Frame {
+  readonly what: string;
+  readonly bytes: Uint8Array;
+  readonly excluded: boolean;
+  /** The kernel itself drops it where it arrives: taking the tag off, it wants to see something behind it. */
+  readonly runt: boolean;
+}
+
+const EXCLUDE = ['10.0.0.0/8', 'fd00::/8', '192.0.2.7', '2001:db8::7', 'udp port 5353'];
+
+const NETWORK: readonly { what: string; type: number; bytes: readonly number[]; excluded: boolean }[] = [
+  { what: 'IPv4 from the net', type: 0x0800, bytes: ipv4('10.1.2.3', '198.51.100.1'), excluded: true },
+  { what: 'IPv4 to the net', type: 0x0800, bytes: ipv4('198.51.100.1', '10.1.2.3'), excluded: true },
+  { what: 'IPv4 to the host', type: 0x0800, bytes: ipv4('198.51.100.1', '192.0.2.7'), excluded: true },
+  { what: 'IPv4 elsewhere', type: 0x0800, bytes: ipv4('198.51.100.1', '192.0.2.8'), excluded: false },
+  {
+    what: 'IPv4 with options, port excluded',
+    type: 0x0800,
+    bytes: ipv4('198.51.100.1', '192.0.2.8', 5353, 40),
+    excluded: true,
+  },
+  {
+    what: 'IPv4 with options, other port',
+    type: 0x0800,
+    bytes: ipv4('198.51.100.1', '192.0.2.8', 53, 40),
+    excluded: false,
+  },
+  { what: 'IPv6 from the net', type: 0x86dd, bytes: ipv6('fd00::1', '2001:db8::1'), excluded: true },
+  { what: 'IPv6 to the net', type: 0x86dd, bytes: ipv6('2001:db8::1', 'fdff::1'), excluded: true },
+  { what: 'IPv6 to the host', type: 0x86dd, bytes: ipv6('2001:db8::1', '2001:db8::7'), excluded: true },
+  { what: 'IPv6 elsewhere', type: 0x86dd, bytes: ipv6('2001:db8::1', '2001:db8::8'), excluded: false },
+  { what: 'IPv6 port excluded', type: 0x86dd, bytes: ipv6('2001:db8::1', '2001:db8::8', 5353), excluded: true },
+  { what: 'ARP from the net', type: 0x0806, bytes: arp('10.1.2.3', '192.0.2.8'), excluded: true },
+  { what: 'ARP for the net', type: 0x0806, bytes: arp('192.0.2.8', '10.1.2.3'), excluded: true },
+  { what: 'ARP elsewhere', type: 0x0806, bytes: arp('192.0.2.8', '192.0.2.9'), excluded: false },
+  // Cut short: what the program would look at is not there.
+  { what: 'IPv4 of 14 bytes', type: 0x0800, bytes: ipv4('10.1.2.3', '10.1.2.4').slice(0, 14), excluded: false },
+  { what: 'IPv4 of 16 bytes', type: 0x0800, bytes: ipv4('10.1.2.3', '192.0.2.8').slice(0, 16), excluded: true },
+  { what: 'IPv4 of 19 bytes', type: 0x0800, bytes: ipv4('192.0.2.8', '10.1.2.3').slice(0, 19), excluded: false },
+  {
+    what: 'IPv4 with options cut',
+    type: 0x0800,
+    bytes: ipv4('192.0.2.8', '192.0.2.9', 5353, 40).slice(0, 40),
+    excluded: false,
+  },
+  { what: 'IPv6 of 30 bytes', type: 0x86dd, bytes: ipv6('2001:db8::1', 'fd00::1').slice(0, 23), excluded: false },
+  { what: 'IPv6 of 40 bytes', type: 0x86dd, bytes: ipv6('2001:db8::1', '2001:db8::8').slice(0, 40), excluded: false },
+  { what: 'ARP of 16 bytes', type: 0x0806, bytes: arp('10.1.2.3', '10.1.2.4').slice(0, 16), excluded: false },
+  { what: 'nothing behind IPv4', type: 0x0800, bytes: [], excluded: false },
+  { what: 'nothing behind IPv6', type: 0x86dd, bytes: [], excluded: false },
+  { what: 'another protocol', type: 0x88cc, bytes: [2, 7, 4, 2, 0, 0, 0, 0, 1], excluded: false },
+  // A length by which the IPv4 header begins like a tag of this test (0x4500) and an ethertype (0x0800).
+  { what: 'IPv4 of 2048 bytes', type: 0x0800, bytes: ipv4('10.1.2.3', '192.0.2.8', 1, 20, 2048), excluded: true },
+  { what: 'IPv4 of 8000 bytes', type: 0x0800, bytes: ipv4('10.1.2.3', '192.0.2.8', 1, 20, 8000), excluded: true },
+  {
+    what: 'IPv4 of 8000 bytes elsewhere',
+    type: 0x0800,
+    bytes: ipv4('192.0.2.9', '192.0.2.8', 1, 20, 8000),
+    excluded: false,
+  },
+];
+
+const TAGS: readonly { what: string; tags: readonly number[] }[] = [
+  { what: 'untagged', tags: [] },
+  { what: '802.1Q', tags: [0x8100, 5] },
+  { what: '802.1ad', tags: [0x88a8, 5] },
+  { what: '0x9100', tags: [0x9100, 5] },
+  { what: '802.1Q in 802.1ad', tags: [0x88a8, 6, 0x8100, 7] },
+  { what: '802.1Q twice', tags: [0x8100, 6, 0x8100, 7] },
+  { what: '802.1Q in 0x9100', tags: [0x9100, 6, 0x8100, 7] },
+  { what: 'priority 2', tags: [0x8100, 0x4005] },
+];
+
+function frames(tags: readonly { what: string; tags: readonly number[] }[] = TAGS): Frame[] {
+  return tags.flatMap(({ what, tags }) =>
+    NETWORK.map((network) => ({
+      what: `${what}, ${network.what}`,
+      bytes: Uint8Array.of(...ADDRESSES, ...tags.flatMap(be16), ...be16(network.type), ...network.bytes),
+      excluded: network.excluded,
+      runt: (tags[0] === 0x8100 || tags[0] === 0x88a8) && tags.length === 2 && network.bytes.length === 0,
+    })),
+  );
+}
+
+/** The destination is no frame's source: a bridge would learn where that one is, and not send the frame on. */
+const ADDRESSES = [2, 255, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0];
+
+function be16(value: number): number[] {
+  return [value >> 8, value & 0xff];
+}
+
+function address4(text: string): number[] {
+  return text.split('.').map(Number);
+}
+
+function address6(text: string): number[] {
+  const [head = '', tail = ''] = text.split('::');
+  const words = (part: string): number[] =>
+    part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16));
+  const [first, last] = [words(head), words(tail)];
+  const zeros = Array.from({ length: 8 - first.length - last.length }, () => 0);
+  return [...first, ...zeros, ...last].flatMap(be16);
+}
+
+function ipv4(source: string, destination: string, port = 1, header = 20, length = header + 8): number[] {
+  const start = [0x40 | (header / 4), 0, ...be16(length), 0, 0, 0, 0, 64, 17, 0, 0];
+  const options = Array.from({ length: header - 20 }, () => 1);
+  const payload = Array.from({ length: length - header - 8 }, () => 0);
+  return [...start, ...address4(source), ...address4(destination), ...options, ...udp(port), ...payload];
+}
+
+function ipv6(source: string, destination: string, port = 1): number[] {
+  return [0x60, 0, 0, 0, 0, 8, 17, 64, ...address6(source), ...address6(destination), ...udp(port)];
+}
+
+function udp(port: number): number[] {
+  return [...be16(40000), ...be16(port), 0, 8, 0, 0];
+}
+
+function arp(sender: string, target: string): number[] {
+  return [0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 2, ...address4(sender), 0, 0, 0, 0, 0, 0, ...address4(target)];
+}
+
+interface Copy {
+  readonly frame: number;
+  /** Interface name, with `>` before it if the packet left by it. */
+  readonly where: string;
+}
+
+/** One instruction, `ret`. A socket without any would not show packets without data. */
+const KEEP_ALL = Uint8Array.of(6, 0, 0, 0, 255, 255, 0, 0);
+const KEEP_NONE = Uint8Array.of(6, 0, 0, 0, 0, 0, 0, 0);
+
+class Socket {
+  readonly fd: number;
+
+  constructor(type: number, device: string, program: Uint8Array) {
+    this.fd = libc.socket(libc.AF_PACKET, type, 0);
+    const room = new Uint8Array(4);
+    new DataView(room.buffer).setUint32(0, 64 * 2 ** 20, true);
+    const SO_RCVBUFFORCE = 33;
+    libc.setsockopt(this.fd, libc.SOL_SOCKET, SO_RCVBUFFORCE, room, 'SO_RCVBUFFORCE');
+    libc.attachFilter(this.fd, program);
+    const address = new DataView(new ArrayBuffer(sockaddr_ll.sizeof));
+    address.setUint16(sockaddr_ll.sll_family, libc.AF_PACKET, true);
+    address.setUint16(sockaddr_ll.sll_protocol, libc.ETH_P_ALL);
+    address.setInt32(sockaddr_ll.sll_ifindex, device === 'any' ? 0 : (libc.if_nametoindex(device) ?? -1), true);
+    libc.bind(this.fd, new Uint8Array(address.buffer));
+  }
+
+  send(bytes: Uint8Array): void {
+    if (sendFn(this.fd, bytes, bytes.byteLength, 0) < 0) throw libc.syscallError('send');
+  }
+
+  /** Every copy until frame `last` was seen at all of `places`; the queue is in order at each place. */
+  receive(last: number, places: ReadonlySet<string>, names: ReadonlyMap<number, string>): Copy[] {
+    const copies: Copy[] = [];
+    const open = new Set(places);
+    const data = new Uint8Array(16);
+    const from = new Uint8Array(sockaddr_ll.sizeof);
+    const view = new DataView(from.buffer);
+    const poll = new libc.Poll(this.fd, libc.POLLIN);
+    while (open.size > 0) {
+      if (poll.wait(10_000) === 0) throw new Error(`the last frame was not seen at ${[...open].join(', ')}`);
+      if (recvfromFn(this.fd, data, data.byteLength, MSG_DONTWAIT, from, [from.byteLength]) < 0) {
+        throw libc.syscallError('recvfrom');
+      }
+      const name = names.get(view.getInt32(sockaddr_ll.sll_ifindex, true)) ?? '?';
+      const where = from[sockaddr_ll.sll_pkttype] === PACKET_OUTGOING ? `>${name}` : name;
+      const frame = view.getUint16(sockaddr_ll.sll_addr + 4);
+      if (frame === last) open.delete(where);
+      else copies.push({ frame, where });
+    }
+    return copies;
+  }
+
+  close(): void {
+    libc.close(this.fd);
+  }
+}
+
+interface Run {
+  readonly device: string;
+  readonly linktype?: string;
+  /** Interface to send on. */
+  readonly on: string;
+  /** Where the frames must be seen. */
+  readonly at: readonly string[];
+  readonly frames: readonly Frame[];
+  readonly exclude?: readonly string[];
+  readonly expression?: string;
+}
+
+/** Sends the frames and returns those seen without the program and with it, at each place. */
+function sendAll(run: Run): { readonly all: string[]; readonly kept: string[] } {
+  return namespace.run(() => {
+    const { device, linktype, exclude = EXCLUDE, expression = '' } = run;
+    const { program, linktype: number } = compileFilter({ device, linktype, exclude, expression, snaplen: 262144 });
+    const names = new Map(DEVICES.map((name) => [libc.if_nametoindex(name) ?? 0, name]));
+    const type = number === 1 ? libc.SOCK_RAW : libc.SOCK_DGRAM;
+    const sockets = [
+      new Socket(type, device, KEEP_ALL),
+      new Socket(type, device, program.bytes),
+      new Socket(libc.SOCK_RAW, run.on, KEEP_NONE),
+    ];
+    const [everything, filtered, sender] = sockets;
+    if (everything === undefined || filtered === undefined || sender === undefined) throw new Error('unreachable');
+    try {
+      const last = run.frames.length;
+      for (const [index, { bytes }] of run.frames.entries()) sender.send(numbered(bytes, index));
+      sender.send(numbered(Uint8Array.of(...ADDRESSES, 0x88, 0xb5, ...new Uint8Array(46)), last));
+      const places = new Set(run.at);
+      const name = ({ frame, where }: Copy): string => `${where}: ${run.frames[frame]?.what}`;
+      return {
+        all: everything.receive(last, places, names).map(name),
+        kept: filtered.receive(last, places, names).map(name),
+      };
+    } finally {
+      for (const socket of sockets) socket.close();
+    }
+  });
+}
+
+function numbered(bytes: Uint8Array, index: number): Uint8Array {
+  const copy = bytes.slice();
+  new DataView(copy.buffer).setUint16(10, index);
+  return copy;
+}
+
+/** Every frame must be seen without the program at every place, and with it those that are not excluded. */
+function expectVerdicts(run: Run): void {
+  const { all, kept } = sendAll(run);
+  const at = (frames: readonly Frame[]): string[] =>
+    run.at.flatMap((where) => {
+      const seen = frames.filter(({ runt }) => !runt || where === `>${run.on}`);
+      return seen.map(({ what }) => `${where}: ${what}`);
+    });
+  expect(all.toSorted()).toEqual(at(run.frames).toSorted());
+  expect(kept.toSorted()).toEqual(at(run.frames.filter(({ excluded }) => !excluded)).toSorted());
+}
+
+describe('sent by a raw socket', () => {
+  test('Ethernet: tags in the packet', () => {
+    expectVerdicts({ device: 'v0', on: 'v0', at: ['>v0'], frames: frames() });
+  });
+  test('Ethernet: the first tag beside the packet', () => {
+    expectVerdicts({ device: 'v1', on: 'v0', at: ['v1'], frames: frames() });
+  });
+  test.each(['LINUX_SLL2', 'LINUX_SLL'])('any, %s', (linktype) => {
+    expectVerdicts({ device: 'any', linktype, on: 'v0', at: ['>v0', 'v1'], frames: frames() });
+  });
+});
+
+/** The offload that is off is that of 802.1Q. Untagged packets are left out because a bridge may look into them, and drop them. */
+const BRIDGED = TAGS.filter(({ tags: [first] }) => first === 0x8100);
+
+describe('sent by a bridge, the tag back in the packet', () => {
+  test('Ethernet', () => {
+    expectVerdicts({ device: 'x0', on: 'w0', at: ['>x0'], frames: frames(BRIDGED) });
+  });
+  test('any', () => {
+    expectVerdicts({ device: 'any', on: 'w0', at: ['>w0', 'w1', '>x0', 'x1'], frames: frames(BRIDGED) });
+  });
+});
+
+test.each(['lo', 'any'])('on loopback a packet is seen as it arrives, and only then, with %s', (device) => {
+  const run = { device, on: 'lo', at: ['lo'], frames: frames().filter(({ runt }) => !runt) };
+  const { all, kept } = sendAll(run);
+  expect(all.filter((name) => name.startsWith('>lo:'))).toHaveLength(run.frames.length);
+  expect(kept).toEqual(run.frames.filter(({ excluded }) => !excluded).map(({ what }) => `lo: ${what}`));
+});
+
+test.each(['v0', 'any'])('a packet that ends within its tags is kept, on %s', (device) => {
+  const tags = [0x8100, 0x8100, 0x88a8, 0x8100].flatMap(be16);
+  const cut = tags.map((_, length) => ({
+    what: `${length} bytes`,
+    bytes: Uint8Array.of(...ADDRESSES, 0x81, 0, ...tags.slice(0, length)),
+    excluded: false,
+    runt: false,
+  }));
+  const { kept } = sendAll({ device, on: 'v0', at: ['>v0'], frames: cut });
+  expect(kept.filter((name) => name.startsWith('>'))).toEqual(cut.map(({ what }) => `>v0: ${what}`));
+});
+
+test('what is not excluded goes on to the expression', () => {
+  const run = { device: 'v0', on: 'v0', at: ['>v0'], frames: frames(), expression: 'ip or ether proto 0x88b5' };
+  const { kept } = sendAll(run);
+  const untagged = frames().filter(({ what, excluded }) => /^untagged, .*IPv4/.test(what) && !excluded);
+  expect(kept).toEqual(untagged.map(({ what }) => `>v0: ${what}`));
+});
+
+describe('expressions', () => {
+  const only = frames().filter(({ what }) => /(elsewhere|port)/.test(what));
+  const kept = (exclude: readonly string[], device: string, at: string): string[] =>
+    sendAll({ device, on: 'v0', at: [at], frames: only, exclude }).kept.filter((name) => name.startsWith(`${at}:`));
+  const matching = (at: string, pattern: RegExp): string[] =>
+    only.filter(({ what }) => pattern.test(what)).map(({ what }) => `${at}: ${what}`);
+
+  test.each([
+    ['v0', '>v0'],
+    ['v1', 'v1'],
+    ['any', '>v0'],
+    ['any', 'v1'],
+  ])('a negation sees tagged packets as the others, %s at %s', (device, at) => {
+    expect(kept(['not udp port 5353 and not ether proto 0x88b5'], device, at)).toEqual(matching(at, /port excluded/));
+  });
+
+  test.each([
+    ['v0', '>v0'],
+    ['v1', 'v1'],
+  ])('vlan is left to libpcap, %s at %s', (device, at) => {
+    const exclude = ['vlan 5 and udp port 5353', '198.51.100.0/24'];
+    const notInNet = matching(at, /(IPv6|ARP|8000 bytes) elsewhere|IPv6 port/);
+    const inVlan5 = matching(at, /^(802.1Q|802.1ad|0x9100|priority 2), IPv6 port/);
+    expect(kept(exclude, device, at)).toEqual(notInNet.filter((what) => !inVlan5.includes(what)));
+  });
+});
+
+test.each([
+  ['10.0.0.0/8', 'net 10.0.0.0/8', true],
+  ['10.1.2.3', 'net 10.1.2.3', true],
+  ['fd00::/8', 'net fd00::/8', true],
+  ['::1', 'net ::1', true],
+  ['10', '10', false],
+  ['net 10.0.0.0/8', 'net 10.0.0.0/8', false],
+  ['10.0.0.0/8 and tcp', '10.0.0.0/8 and tcp', false],
+  ['dst host 10.1.2.3', 'dst host 10.1.2.3', false],
+])('%s is the expression %s', (value, expression, net) => {
+  expect(parseExclusion(value)).toEqual({ expression, net });
+});
+
+test.each(['', ' '])("'%s' would exclude everything", (value) => {
+  expect(() => parseExclusion(value)).toThrow("--exclude '': expected a network or a filter expression");
+});
