@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+// The program: reads the command line, runs the command, and turns whatever is thrown into one line on stderr and an
+// exit code: 1 the capture failed, 2 the call is wrong (option or filter).
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { CaptureError, OptionError } from '../errors.ts';
+import { addCaptureOptions, capture } from './capture.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+async function main(args: string[]): Promise<void> {
+  let dumpLevel = 0;
+  const program = addCaptureOptions(new Command('tsnetpcap'))
+    .description('Captures packets into pcap savefiles, in a ring of files if asked, for as long as you like.')
+    .usage('[capture] [options] [expression]')
+    .argument('[expression...]', 'pcap-filter(7) expression; only packets it matches are captured')
+    .version(version(), '--version', 'print version')
+    .helpOption('-h, --help', 'print this help')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'tsnetpcap: ')) })
+    .on('option:d', () => dumpLevel++)
+    .action(async (words: string[], flags) => capture(flags, words, dumpLevel));
+  await program.parseAsync(args[0] === 'capture' ? args.slice(1) : args, { from: 'user' });
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return `tsnetpcap ${version}, Node ${process.versions.node}`;
+}
+
+function fail(cause: unknown): number {
+  if (cause instanceof CommanderError) return cause.exitCode === 0 ? 0 : EXIT_USAGE; // commander has said it
+  if (!(cause instanceof CaptureError)) {
+    process.stderr.write(`tsnetpcap: bug: ${cause instanceof Error ? cause.stack : String(cause)}\n`);
+    return EXIT_FAILED;
+  }
+  process.stderr.write(`tsnetpcap: ${cause.message}\n`);
+  return cause instanceof OptionError || cause.code === 'ERR_FILTER' ? EXIT_USAGE : EXIT_FAILED;
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (cause) {
+  process.exitCode = fail(cause);
+}

@@ -1,0 +1,41 @@
+// What a capture says about itself on stderr: tcpdump's lines, and a status line on a terminal.
+import type { SessionStatistics } from '../capture/session.ts';
+
+/** tcpdump's three lines, then every further term of the balance that is not zero. */
+export function statisticsLines(statistics: SessionStatistics): string[] {
+  const { written, received, dropped, ifDropped, unread, late, queueFreezes } = statistics;
+  const lines = [
+    `${packets(written)} captured`,
+    `${packets(received)} received by filter`,
+    `${packets(dropped)} dropped by kernel`,
+  ];
+  if (ifDropped > 0) lines.push(`${packets(ifDropped)} dropped by interface`);
+  if (unread > 0) lines.push(`${packets(unread)} not read`);
+  if (late > 0) lines.push(`${packets(late)} written late, into the next interval's file`);
+  if (queueFreezes > 0) lines.push(`ring found full ${queueFreezes} ${queueFreezes === 1 ? 'time' : 'times'}`);
+  return lines;
+}
+
+function packets(count: number): string {
+  return `${count} ${count === 1 ? 'packet' : 'packets'}`;
+}
+
+/** One line: packets, rate, drops, file and the time left to its end. `previous` is the line before, of `seconds` ago. */
+export function statusLine(
+  now: SessionStatistics,
+  previous: SessionStatistics | undefined,
+  seconds: number,
+  file: string,
+  dueMs: number,
+): string {
+  const rate = previous === undefined ? 0 : Math.round((now.written - previous.written) / seconds);
+  const parts = [packets(now.written), `${rate}/s`, `${now.dropped} dropped`, file];
+  if (Number.isFinite(dueMs)) parts.push(`next in ${clockText(Math.max(0, Math.round((dueMs - Date.now()) / 1000)))}`);
+  return parts.join(', ');
+}
+
+function clockText(seconds: number): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const hours = Math.floor(seconds / 3600);
+  return `${hours > 0 ? `${hours}:` : ''}${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+}
