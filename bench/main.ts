@@ -1,0 +1,126 @@
+// `npm run bench`: the built program against tcpdump, on the same packets, with the same ring, snaplen and file system,
+// in turns (A B, B A, ...), each judged by what the operating system accounts to it. A run whose packets don't add up
+// is void and makes the exit code 1. Needs root, GNU time and capinfos; works in a network of its own (lab.ts).
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { parseRingMemory, parseSnaplen, parseWhole } from '../src/capture/options.ts';
+import { OptionError } from '../src/errors.ts';
+import { describeEnvironment } from './environment.ts';
+import { CAPTURE, Lab } from './lab.ts';
+import { type Pair, runsTable, summarize, summaryTable } from './report.ts';
+import { type Contestant, DISCARD, measure, type Settings } from './run.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PROGRAM = join(ROOT, 'dist/cli/main.js');
+
+const tsnetpcap: Contestant = {
+  name: 'tsnetpcap',
+  argv: (file, { snaplen, ringMemory }) => {
+    const options = ['-i', CAPTURE.name, '-s', String(snaplen), '--ring-memory', String(ringMemory), '-q', '-w', file];
+    return [process.execPath, PROGRAM, ...options];
+  },
+};
+
+const tcpdump: Contestant = {
+  name: 'tcpdump',
+  argv: (file, { snaplen, ringMemory }) => {
+    const ring = String(Math.ceil(ringMemory / 1024)); // KiB
+    return ['tcpdump', '-i', CAPTURE.name, '-s', String(snaplen), '-B', ring, '-Z', 'root', '-n', '-w', file];
+  },
+};
+
+interface Table {
+  readonly title: string;
+  readonly file: string;
+  readonly settings: Settings;
+}
+
+async function main(signal: AbortSignal): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      packets: { type: 'string', default: '8000000' },
+      pairs: { type: 'string', default: '5' },
+      'ring-memory': { type: 'string', default: '16MiB' },
+      snaplen: { type: 'string', default: '96' },
+      out: { type: 'string', default: tmpdir() },
+      null: { type: 'boolean', default: false },
+      pin: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const settings: Settings = {
+    packets: parseWhole('--packets', values.packets, 1, 1_000_000_000),
+    ringMemory: parseRingMemory('--ring-memory', values['ring-memory']),
+    snaplen: parseSnaplen('--snaplen', values.snaplen),
+    pin: values.pin,
+  };
+  const pairs = parseWhole('--pairs', values.pairs, 1, 1000);
+  const print = (text: string): void => void (values.json || process.stdout.write(`${text}\n`));
+  build();
+
+  const lab = Lab.create();
+  try {
+    const directory = mkdtempSync(join(values.out, 'tsnetpcap-bench-'));
+    try {
+      const environment = describeEnvironment(directory);
+      print(JSON.stringify({ ...environment, ...settings }, null, 1));
+      const file = join(directory, 'bench.pcap');
+      const tables: Table[] = [
+        { title: 'fixed cost: no packet at all', file, settings: { ...settings, packets: 0 } },
+        { title: `savefile in ${values.out}`, file, settings },
+      ];
+      if (values.null) tables.push({ title: DISCARD, file: DISCARD, settings });
+      const results = [];
+      for (const table of tables) {
+        print(`\n${table.title}`);
+        const runs = await runPairs(lab, table, pairs, signal);
+        const summary = summarize(runs);
+        print(`${runsTable(runs)}\n${summaryTable(summary)}`);
+        if (summary.validPairs < pairs) process.exitCode = 1;
+        results.push({ title: table.title, runs: runs.flat(), summary });
+      }
+      if (values.json) process.stdout.write(`${JSON.stringify({ environment, settings, results }, null, 2)}\n`);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  } finally {
+    lab.remove();
+  }
+}
+
+/** The sources as they are now, not what happens to lie in dist/. */
+function build(): void {
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', 'src'], { cwd: ROOT, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`tsc -p src: exit code ${status}\n${stdout}`);
+}
+
+async function runPairs(lab: Lab, table: Table, count: number, signal: AbortSignal): Promise<Pair[]> {
+  const run = (contestant: Contestant) => measure(lab, contestant, table.file, table.settings, signal);
+  const pairs: Pair[] = [];
+  for (let index = 0; index < count; index++) {
+    process.stderr.write(`pair ${index + 1} of ${count}: ${table.title}\n`);
+    if (index % 2 === 0) pairs.push([await run(tsnetpcap), await run(tcpdump)]);
+    else {
+      const other = await run(tcpdump);
+      pairs.push([await run(tsnetpcap), other]);
+    }
+  }
+  return pairs;
+}
+
+const interrupt = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => interrupt.abort(new Error(`stopped by ${signal}`)));
+}
+try {
+  await main(interrupt.signal);
+} catch (cause) {
+  const error = interrupt.signal.aborted ? interrupt.signal.reason : cause;
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = cause instanceof OptionError ? 2 : 1;
+}
