@@ -1,0 +1,122 @@
+// Runs a capture program, ours or tcpdump, in a lab and waits for what it says. Live tests use it; whoever starts a
+// program must end it before the lab goes.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Lab } from '../bench/lab.ts';
+
+/** The program as `npm run build` made it. */
+export const PROGRAM: string = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+
+/** libpcap hands out a block that is not full after a second; tcpdump loses it when it is stopped before that. */
+export const TCPDUMP_RETIRE_MS = 1300;
+
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** The Node to run ours with, default the one of the tests. */
+  readonly node?: string;
+}
+
+export interface Statistics {
+  readonly captured: number;
+  readonly received: number;
+  readonly dropped: number;
+}
+
+export class Program {
+  readonly process: ChildProcess;
+  stdout = '';
+  stderr = '';
+  readonly #name: string;
+  readonly #closed: Promise<unknown>;
+
+  /** Inside `lab`, or in the network of the tests without one. */
+  constructor(lab: Lab | undefined, argv: readonly [string, ...string[]], options: RunOptions = {}) {
+    const [program, ...args] = lab?.command(argv) ?? argv;
+    const env = { ...process.env, ...options.env };
+    this.#name = argv.join(' ');
+    this.process = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env,
+      ...(options.cwd !== undefined && { cwd: options.cwd }),
+    });
+    this.#closed = once(this.process, 'close');
+    this.process.stdout?.setEncoding('latin1').on('data', (text: string) => {
+      this.stdout += text;
+    });
+    this.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+  }
+
+  /** Ours, with its first file open and its ring receiving. */
+  static async capture(lab: Lab | undefined, args: readonly string[], options: RunOptions = {}): Promise<Program> {
+    const program = new Program(lab, [options.node ?? process.execPath, PROGRAM, ...args], options);
+    await program.says(/listening on .*\n/);
+    return program;
+  }
+
+  static async tcpdump(lab: Lab, args: readonly string[]): Promise<Program> {
+    const program = new Program(lab, ['tcpdump', '-Z', 'root', '-n', ...args]);
+    await program.says(/listening on .*\n/);
+    return program;
+  }
+
+  get ended(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
+  /** Resolves when stderr matches. */
+  async says(pattern: RegExp): Promise<void> {
+    await this.until(() => pattern.test(this.stderr));
+  }
+
+  /** Resolves when `holds` does; rejects with what the program said when it ends before that. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      if (this.ended) {
+        await this.#closed;
+        if (holds()) return;
+        throw new Error(`${this.#name}: ended early, exit code ${this.process.exitCode}: ${this.stderr.trim()}`);
+      }
+      await sleep(5);
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
+  }
+
+  /** Resolves to the exit code when the program has ended by itself and all its output is here. */
+  async exit(): Promise<number | null> {
+    await this.#closed;
+    return this.process.exitCode;
+  }
+
+  /** Ends it by SIGTERM and expects exit code 0. */
+  async stop(): Promise<Statistics> {
+    if (!this.ended) this.signal('SIGTERM');
+    const code = await this.exit();
+    if (code !== 0) throw new Error(`${this.#name}: exit code ${code}: ${this.stderr.trim()}`);
+    return this.statistics();
+  }
+
+  /** The numbers of the last statistics on stderr. */
+  statistics(): Statistics {
+    const count = (what: string): number =>
+      Number([...this.stderr.matchAll(new RegExp(`(\\d+) packets? ${what}`, 'g'))].at(-1)?.[1]);
+    return {
+      captured: count('captured'),
+      received: count('received by filter'),
+      dropped: count('dropped by kernel'),
+    };
+  }
+
+  /** For a test's end, however it ended. */
+  async kill(): Promise<void> {
+    if (!this.ended) this.signal('SIGKILL');
+    await this.#closed.catch(() => {});
+  }
+}
