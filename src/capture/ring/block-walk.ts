@@ -19,8 +19,18 @@ import type { Limits, RecordSpan } from '../../savefile/sink.ts';
 import type { Block } from './block.ts';
 import { cookedLength, LINKTYPE_LINUX_SLL2, vlanTagOffset, writeSll, writeSll2 } from './cooked.ts';
 
+// Offsets and the function as constants of this module: V8 then compiles them into the loop, where it would look up an
+// imported object's property, and a method by name, for each packet: 36 ns against 27 (npm run bench:walk).
+const { tp_next_offset, tp_sec, tp_nsec, tp_snaplen, tp_len, tp_status, tp_mac, tp_vlan_tci, tp_vlan_tpid } =
+  tpacket3_hdr;
+const { sll_ifindex, sll_hatype, sll_addr } = sockaddr_ll;
+const { sec: recordSec, fraction: recordFraction, caplen: recordCaplen, len: recordLen } = record;
+const RECORD_HEADER = RECORD_HEADER_LENGTH;
+const { copyWithin } = Uint8Array.prototype;
+
+const SLL = tpacket3_hdr.sizeof;
 /** tpacket3_hdr, then sockaddr_ll: no packet's bytes begin before that. */
-const HEADERS = tpacket3_hdr.sizeof + sockaddr_ll.sizeof;
+const HEADERS = SLL + sockaddr_ll.sizeof;
 const ETH_P_8021Q = 0x8100;
 const VLAN_TAG = 4;
 const EMPTY = new Uint8Array(0);
@@ -48,7 +58,7 @@ export class BlockWalk implements RecordSpan {
   readonly #cooked: number;
   readonly #sll2: boolean;
   readonly #tagAt: number;
-  readonly #divisor: number;
+  readonly #nano: boolean;
   #block: Block | undefined;
   #at = 0;
   #out = 0;
@@ -59,7 +69,7 @@ export class BlockWalk implements RecordSpan {
     this.#cooked = cookedLength(format.linktype);
     this.#sll2 = format.linktype === LINKTYPE_LINUX_SLL2;
     this.#tagAt = vlanTagOffset(format.linktype);
-    this.#divisor = format.precision === 'nano' ? 1 : 1000;
+    this.#nano = format.precision === 'nano';
   }
 
   /** Starts on a block that is ours. @throws FormatError */
@@ -76,7 +86,7 @@ export class BlockWalk implements RecordSpan {
     const block = this.#block;
     if (block === undefined) throw new Error('unreachable: nextSec before begin()');
     if (this.#at + HEADERS > this.#end) throw block.broken(this.#at, `a packet header before ${this.#end}`, this.#at);
-    return block.view.getUint32(this.#at + tpacket3_hdr.tp_sec, true);
+    return block.view.getUint32(this.#at + tp_sec, true);
   }
 
   /**
@@ -92,7 +102,7 @@ export class BlockWalk implements RecordSpan {
     const snaplen = this.#snaplen;
     const cooked = this.#cooked;
     const tagAt = this.#tagAt;
-    const divisor = this.#divisor;
+    const nano = this.#nano;
     const end = this.#end;
     const stop = this.left > limits.records ? this.left - limits.records : 0;
     const start = this.#out;
@@ -105,14 +115,14 @@ export class BlockWalk implements RecordSpan {
     let nsec = 0;
     while (left > stop) {
       if (at + HEADERS > end) throw block.broken(at, `a packet header before ${end}`, at);
-      const packetSec = view.getUint32(at + tpacket3_hdr.tp_sec, true);
+      const packetSec = view.getUint32(at + tp_sec, true);
       if (packetSec >= endSec) break;
       sec = packetSec;
-      nsec = view.getUint32(at + tpacket3_hdr.tp_nsec, true);
-      const next = view.getUint32(at + tpacket3_hdr.tp_next_offset, true);
-      const kept = view.getUint32(at + tpacket3_hdr.tp_snaplen, true);
-      const wire = view.getUint32(at + tpacket3_hdr.tp_len, true);
-      const mac = view.getUint16(at + tpacket3_hdr.tp_mac, true);
+      nsec = view.getUint32(at + tp_nsec, true);
+      const next = view.getUint32(at + tp_next_offset, true);
+      const kept = view.getUint32(at + tp_snaplen, true);
+      const wire = view.getUint32(at + tp_len, true);
+      const mac = view.getUint16(at + tp_mac, true);
       if (mac < HEADERS || at + mac + kept > end) {
         throw block.broken(at, `a packet inside ${HEADERS} to ${end - at}`, mac + kept);
       }
@@ -125,10 +135,10 @@ export class BlockWalk implements RecordSpan {
       let tpid = 0;
       let tci = 0;
       if (tagAt >= 0) {
-        const status = view.getUint32(at + tpacket3_hdr.tp_status, true);
-        tci = view.getUint32(at + tpacket3_hdr.tp_vlan_tci, true);
+        const status = view.getUint32(at + tp_status, true);
+        tci = view.getUint32(at + tp_vlan_tci, true);
         if ((tci !== 0 || (status & TP_STATUS_VLAN_VALID) !== 0) && cooked + kept >= tagAt) {
-          tpid = view.getUint16(at + tpacket3_hdr.tp_vlan_tpid, true);
+          tpid = view.getUint16(at + tp_vlan_tpid, true);
           if (tpid === 0 && (status & TP_STATUS_VLAN_TPID_VALID) === 0) tpid = ETH_P_8021Q;
         }
       }
@@ -141,29 +151,29 @@ export class BlockWalk implements RecordSpan {
       }
       if (caplen > snaplen) caplen = snaplen;
 
-      let body = out + RECORD_HEADER_LENGTH;
+      let body = out + RECORD_HEADER;
       const bodyEnd = body + caplen;
       let from = at + mac;
       if (cooked !== 0) {
-        const sll = at + tpacket3_hdr.sizeof;
+        const sll = at + SLL;
         const family = view.getUint32(sll, true);
-        const ifindex = view.getUint32(sll + sockaddr_ll.sll_ifindex, true);
-        const kind = view.getUint32(sll + sockaddr_ll.sll_hatype, true);
-        const address0 = view.getUint32(sll + sockaddr_ll.sll_addr, true);
-        const address1 = view.getUint32(sll + sockaddr_ll.sll_addr + 4, true);
+        const ifindex = view.getUint32(sll + sll_ifindex, true);
+        const kind = view.getUint32(sll + sll_hatype, true);
+        const address0 = view.getUint32(sll + sll_addr, true);
+        const address1 = view.getUint32(sll + sll_addr + 4, true);
         if (this.#sll2) writeSll2(view, body, family, ifindex, kind, address0, address1);
         else writeSll(view, body, family, kind, address0, address1);
         body += cooked;
       }
-      view.setUint32(out + record.sec, sec, true);
-      view.setUint32(out + record.fraction, (nsec / divisor) >>> 0, true);
-      view.setUint32(out + record.caplen, caplen, true);
-      view.setUint32(out + record.len, len, true);
+      view.setUint32(out + recordSec, sec, true);
+      view.setUint32(out + recordFraction, nano ? nsec : (nsec / 1000) >>> 0, true);
+      view.setUint32(out + recordCaplen, caplen, true);
+      view.setUint32(out + recordLen, len, true);
       if (tagged) {
-        body = this.#insertTag(block, out + RECORD_HEADER_LENGTH, from, tpid, tci);
+        body = this.#insertTag(block, out + RECORD_HEADER, from, tpid, tci);
         from += cooked === 0 ? tagAt : 0;
       }
-      if (bodyEnd > body) bytes.copyWithin(body, from, from + bodyEnd - body);
+      if (bodyEnd > body) copyWithin.call(bytes, body, from, from + bodyEnd - body);
       if (left === before) {
         this.firstSec = sec;
         this.firstNsec = nsec;
