@@ -9,8 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parseRingMemory, parseSnaplen, parseWhole } from '../src/capture/options.ts';
 import { OptionError } from '../src/errors.ts';
+import { RECORD_HEADER_LENGTH } from '../src/savefile/header.ts';
 import { describeEnvironment } from './environment.ts';
 import { CAPTURE, Lab } from './lab.ts';
+import { keepFreeMemory } from './memory.ts';
+import { DEFAULT_LENGTH } from './offer.ts';
 import { type Pair, runsTable, summarize, summaryTable } from './report.ts';
 import { type Contestant, DISCARD, measure, type Settings } from './run.ts';
 
@@ -63,11 +66,14 @@ async function main(signal: AbortSignal): Promise<void> {
   build();
 
   const lab = Lab.create();
+  let restore: (() => void) | undefined;
   try {
     const directory = mkdtempSync(join(values.out, 'tsnetpcap-bench-'));
     try {
       const environment = describeEnvironment(directory);
       print(JSON.stringify({ ...environment, ...settings }, null, 1));
+      const recordLength = RECORD_HEADER_LENGTH + Math.min(settings.snaplen, DEFAULT_LENGTH);
+      restore = keepFreeMemory(directory, settings.packets * recordLength);
       const file = join(directory, 'bench.pcap');
       const tables: Table[] = [
         { title: 'fixed cost: no packet at all', file, settings: { ...settings, packets: 0 } },
@@ -88,6 +94,7 @@ async function main(signal: AbortSignal): Promise<void> {
       rmSync(directory, { recursive: true });
     }
   } finally {
+    restore?.();
     lab.remove();
   }
 }

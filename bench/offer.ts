@@ -8,11 +8,14 @@ import { CAPTURE, GENERATOR, type Lab } from './lab.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
+/** Bytes of a frame. */
+export const DEFAULT_LENGTH = 128;
+
 export interface Offer {
   readonly count: number;
   /** Default udp4. */
   readonly frame?: FrameKind;
-  /** Bytes of the whole frame, default 128. */
+  /** Bytes of the whole frame, default `DEFAULT_LENGTH`. */
   readonly length?: number;
   /** Sends numbered frames from gen0 through a socket, in order, instead of injecting copies of one into cap0. */
   readonly send?: boolean;
@@ -24,7 +27,7 @@ export interface Offer {
 
 /** Resolves to the number of packets offered, when all have been. */
 export async function offer(lab: Lab, offered: Offer, signal?: AbortSignal): Promise<number> {
-  const { count, frame = 'udp4', length = 128, send = false, rate, cpu } = offered;
+  const { count, frame = 'udp4', length = DEFAULT_LENGTH, send = false, rate, cpu } = offered;
   const argv = cpu === undefined ? [] : ['taskset', '-c', String(cpu)];
   argv.push(process.execPath, '--import', 'tsx', 'bench/generator.ts');
   argv.push('--interface', send ? GENERATOR.name : CAPTURE.name, '--count', String(count));
