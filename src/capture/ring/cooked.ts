@@ -4,6 +4,10 @@
 //   LINUX_SLL2 (20 bytes)  protocol 2 | 0 2 | ifindex 4 | hatype 2 | pkttype 1 | halen 1 | address 8
 //   LINUX_SLL  (16 bytes)  pkttype 2 | hatype 2 | halen 2 | address 8 | protocol 2        all big-endian
 
+import { sockaddr_ll } from '../../native/if_packet.ts';
+
+const { sll_protocol, sll_ifindex, sll_hatype, sll_pkttype, sll_halen, sll_addr } = sockaddr_ll;
+
 /** LINKTYPE_ values; libpcap's DLT_ values are the same but for raw IP. */
 export const LINKTYPE_ETHERNET = 1;
 export const LINKTYPE_RAW = 101;
@@ -27,41 +31,31 @@ export function vlanTagOffset(linktype: number): number {
   return linktype === LINKTYPE_LINUX_SLL ? 14 : -1;
 }
 
-/** `family` to `address1`: the 20 bytes of the sockaddr_ll as five little-endian words. Writes 20 bytes at `out`. */
-export function writeSll2(
-  view: DataView,
-  out: number,
-  family: number,
-  ifindex: number,
-  kind: number,
-  address0: number,
-  address1: number,
-): void {
-  view.setUint32(out, family >>> 16, true); // the protocol is big-endian already
-  view.setUint32(out + 4, ifindex, false);
-  view.setUint16(out + 8, kind, false);
-  view.setUint16(out + 10, kind >>> 16, true);
-  writeAddress(view, out + 12, kind >>> 24, address0, address1);
+/** Builds the 20 bytes of SLL2 at `out` from the sockaddr_ll at `sll`, which must not begin before `out` + 20. */
+export function writeSll2(view: DataView, out: number, sll: number): void {
+  view.setUint16(out, view.getUint16(sll + sll_protocol)); // big-endian already
+  view.setUint16(out + 2, 0);
+  view.setUint32(out + 4, view.getUint32(sll + sll_ifindex, true));
+  view.setUint16(out + 8, view.getUint16(sll + sll_hatype, true));
+  const halen = view.getUint8(sll + sll_halen);
+  view.setUint8(out + 10, view.getUint8(sll + sll_pkttype));
+  view.setUint8(out + 11, halen);
+  copyAddress(view, out + 12, sll + sll_addr, halen);
 }
 
-/** As `writeSll2`, for the 16 bytes of LINUX_SLL. */
-export function writeSll(
-  view: DataView,
-  out: number,
-  family: number,
-  kind: number,
-  address0: number,
-  address1: number,
-): void {
-  view.setUint16(out, (kind >>> 16) & 0xff, false);
-  view.setUint16(out + 2, kind, false);
-  view.setUint16(out + 4, kind >>> 24, false);
-  writeAddress(view, out + 6, kind >>> 24, address0, address1);
-  view.setUint16(out + 14, family >>> 16, true);
+/** As `writeSll2`, the 16 bytes of SLL. */
+export function writeSll(view: DataView, out: number, sll: number): void {
+  const halen = view.getUint8(sll + sll_halen);
+  view.setUint16(out, view.getUint8(sll + sll_pkttype));
+  view.setUint16(out + 2, view.getUint16(sll + sll_hatype, true));
+  view.setUint16(out + 4, halen);
+  copyAddress(view, out + 6, sll + sll_addr, halen);
+  view.setUint16(out + 14, view.getUint16(sll + sll_protocol));
 }
 
 /** The kernel leaves old ring memory behind an address shorter than 8 bytes, and tcpdump writes it out; we write zeros. */
-function writeAddress(view: DataView, out: number, length: number, address0: number, address1: number): void {
-  view.setUint32(out, length >= 4 ? address0 : address0 & (2 ** (8 * length) - 1), true);
-  view.setUint32(out + 4, length >= 8 ? address1 : length > 4 ? address1 & (2 ** (8 * (length - 4)) - 1) : 0, true);
+function copyAddress(view: DataView, out: number, address: number, halen: number): void {
+  view.setInt32(out, view.getInt32(address));
+  view.setInt32(out + 4, view.getInt32(address + 4));
+  for (let at = halen; at < 8; at++) view.setUint8(out + at, 0);
 }
