@@ -19,7 +19,7 @@ interface Flags {
   readonly B?: number;
   readonly ringMemory?: number;
   readonly F?: string;
-  readonly exclude: readonly string[];
+  readonly exclude?: readonly string[];
   readonly timeStampPrecision: 'micro' | 'nano';
   readonly rotate?: number;
   readonly ring?: number;
@@ -51,8 +51,7 @@ export function addCaptureOptions(command: Command): Command {
     .option(
       '--exclude <net|expr>',
       'leave these packets out, VLAN-tagged ones too; repeatable',
-      (value, all: string[]) => [...all, value],
-      [],
+      (value, all: readonly string[] = []) => [...all, value],
     )
     .option('-F <file>', 'read the filter expression from a file')
     .addOption(option('-c <count>', 'stop after so many packets', options.parseCount))
@@ -98,7 +97,7 @@ export async function capture(flags: Flags, words: readonly string[], dumpLevel:
     promiscuous: flags.p !== true,
     ringMemory: flags.B ?? flags.ringMemory ?? options.DEFAULT_RING_MEMORY,
     expression: flags.F === undefined ? words.join(' ') : readExpression(flags.F),
-    exclude: flags.exclude,
+    exclude: flags.exclude ?? [],
     precision: flags.timeStampPrecision,
     output: options.chooseOutput(flags),
     count: flags.c ?? Number.POSITIVE_INFINITY,
