@@ -4,13 +4,8 @@ import { parseArgs } from 'node:util';
 import { parseWhole } from '../src/capture/options.ts';
 import { Block } from '../src/capture/ring/block.ts';
 import { BlockWalk, type RecordFormat } from '../src/capture/ring/block-walk.ts';
-import {
-  cookedLength,
-  LINKTYPE_ETHERNET,
-  LINKTYPE_LINUX_SLL,
-  LINKTYPE_LINUX_SLL2,
-} from '../src/capture/ring/cooked.ts';
 import { sockaddr_ll, tpacket_block_desc, tpacket3_hdr } from '../src/native/if_packet.ts';
+import { cookedLength, LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2 } from '../src/savefile/linktype.ts';
 
 const BLOCK_SIZE = 1024 * 1024;
 const BLOCKS = 16;

@@ -1,6 +1,7 @@
 // What a capture can be told: one parser per kind of value, each with its bound, and the rules between options. Everything
 // is checked here before any descriptor is opened; an error names the option, the value and what is allowed.
 import { OptionError } from '../errors.ts';
+import type { FilterOptions } from '../filter/compile.ts';
 import { localZone, utcZone } from '../native/time.ts';
 import { IntervalClock } from '../rotation/clock.ts';
 import { SavefileName } from '../rotation/name.ts';
@@ -12,17 +13,9 @@ const DEFAULT_ROTATE_SEC = 3600;
 const MAX_RING_MEMORY = 4 * 2 ** 30;
 const MAX_RING_FILES = 1_000_000;
 
-export interface CaptureOptions {
-  /** Interface name, its number in `-D`, or `any`. */
-  readonly device: string;
-  /** Bytes of a packet to keep, as in the savefile's header. */
-  readonly snaplen: number;
-  /** Name of the link type, where the device offers a choice. */
-  readonly linktype: string | undefined;
+export interface CaptureOptions extends FilterOptions {
   readonly promiscuous: boolean;
   readonly ringMemory: number;
-  readonly expression: string;
-  readonly exclude: readonly string[];
   readonly precision: Precision;
   readonly output: OutputOptions;
   /** Stop after so many packets, Infinity for never. */

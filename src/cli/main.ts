@@ -39,6 +39,8 @@ function fail(cause: unknown): number {
   return cause instanceof OptionError || cause.code === 'ERR_FILTER' ? EXIT_USAGE : EXIT_FAILED;
 }
 
+// Nobody reads what is said any more (`2>&1 | head -1`, a full log disk): no reason to end a capture.
+process.stderr.on('error', () => {});
 try {
   await main(process.argv.slice(2));
 } catch (cause) {

@@ -6,12 +6,12 @@
 //   [loopback packet as it leaves?] -> 0   [excluded?] -> 0   [expression?] -> bytes to keep, or 0
 //
 // What the kernel can't run is refused with ERR_FILTER, where libpcap would go on and filter in user space.
-import type { CaptureOptions } from '../capture/options.ts';
-import { cookedLength, LINKTYPE_RAW } from '../capture/ring/cooked.ts';
+
 import { CaptureError, OptionError, PcapError, SyscallError } from '../errors.ts';
 import { PACKET_OUTGOING } from '../native/if_packet.ts';
 import * as libc from '../native/libc.ts';
 import * as pcap from '../native/libpcap.ts';
+import { cookedLength, LINKTYPE_RAW } from '../savefile/linktype.ts';
 import { appendExclusions, parseExclusion } from './exclude.ts';
 import {
   BPF_ABS,
@@ -41,7 +41,17 @@ export interface CompiledFilter {
   readonly warnings: readonly string[];
 }
 
-export type FilterOptions = Pick<CaptureOptions, 'device' | 'snaplen' | 'linktype' | 'expression' | 'exclude'>;
+export interface FilterOptions {
+  /** Interface name, its number in `-D`, or `any`. */
+  readonly device: string;
+  /** Bytes of a packet to keep, as in the savefile's header. */
+  readonly snaplen: number;
+  /** Name of the link type, where the device offers a choice. */
+  readonly linktype: string | undefined;
+  readonly expression: string;
+  /** Networks, addresses or expressions. */
+  readonly exclude: readonly string[];
+}
 
 /** @throws CaptureError ERR_FILTER, OptionError, PcapError, SyscallError */
 export function compileFilter(options: FilterOptions): CompiledFilter {

@@ -8,9 +8,9 @@
 // - A packet that a program can't read to its end is not excluded. In the kernel a load beyond the packet ends the whole
 //   filter and drops it, so every load is preceded by a check of the length, unless one before it has shown that much.
 import { isIP } from 'node:net';
-import { cookedLength, LINKTYPE_ETHERNET } from '../capture/ring/cooked.ts';
 import { CaptureError, OptionError } from '../errors.ts';
 import { PACKET_OUTGOING } from '../native/if_packet.ts';
+import { cookedLength, LINKTYPE_ETHERNET } from '../savefile/linktype.ts';
 import {
   BPF_ABS,
   BPF_ALU,

@@ -3,24 +3,10 @@
 //
 //   LINUX_SLL2 (20 bytes)  protocol 2 | 0 2 | ifindex 4 | hatype 2 | pkttype 1 | halen 1 | address 8
 //   LINUX_SLL  (16 bytes)  pkttype 2 | hatype 2 | halen 2 | address 8 | protocol 2        all big-endian
-
 import { sockaddr_ll } from '../../native/if_packet.ts';
+import { LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL } from '../../savefile/linktype.ts';
 
 const { sll_protocol, sll_ifindex, sll_hatype, sll_pkttype, sll_halen, sll_addr } = sockaddr_ll;
-
-/** LINKTYPE_ values; libpcap's DLT_ values are the same but for raw IP. */
-export const LINKTYPE_ETHERNET = 1;
-export const LINKTYPE_RAW = 101;
-export const LINKTYPE_LINUX_SLL = 113;
-export const LINKTYPE_LINUX_SLL2 = 276;
-
-const SLL_LENGTH = 16;
-const SLL2_LENGTH = 20;
-
-export function cookedLength(linktype: number): number {
-  if (linktype === LINKTYPE_LINUX_SLL2) return SLL2_LENGTH;
-  return linktype === LINKTYPE_LINUX_SLL ? SLL_LENGTH : 0;
-}
 
 /**
  * Offset in the record at which tcpdump puts a VLAN tag back that the kernel or the card took off: behind the Ethernet

@@ -3,11 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { CaptureError, FormatError } from '../../errors.ts';
 import { if_nametoindex, POLLERR, POLLIN, Poll } from '../../native/libc.ts';
+import { cookedLength } from '../../savefile/linktype.ts';
 import type { RecordSink } from '../../savefile/sink.ts';
 import type { Drained, PacketSource, SourceStatistics } from '../source.ts';
 import { Block } from './block.ts';
 import { BlockWalk, type RecordFormat } from './block-walk.ts';
-import { cookedLength } from './cooked.ts';
 import { RingSocket } from './socket.ts';
 
 export interface RingSourceOptions extends RecordFormat {
