@@ -17,12 +17,24 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The Node to run ours with, default the one of the tests. */
   readonly node?: string;
+  /** A descriptor to become its stdout, which is a socket otherwise. */
+  readonly stdout?: number;
 }
+
+/** A program that says or does nothing for so long has failed its test, and must not outlive it. */
+const PATIENCE_MS = 45_000;
 
 export interface Statistics {
   readonly captured: number;
   readonly received: number;
   readonly dropped: number;
+}
+
+/** What is left of a program that has ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 export class Program {
@@ -38,7 +50,7 @@ export class Program {
     const env = { ...process.env, ...options.env };
     this.#name = argv.join(' ');
     this.process = spawn(program, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', options.stdout ?? 'pipe', 'pipe'],
       env,
       ...(options.cwd !== undefined && { cwd: options.cwd }),
     });
@@ -58,6 +70,21 @@ export class Program {
     return program;
   }
 
+  /** Any program that ends by itself; `argv` as for the constructor. */
+  static async run(
+    lab: Lab | undefined,
+    argv: readonly [string, ...string[]],
+    options: RunOptions = {},
+  ): Promise<Ended> {
+    const program = new Program(lab, argv, options);
+    try {
+      const code = await program.exit();
+      return { code, stdout: program.stdout, stderr: program.stderr };
+    } finally {
+      await program.kill();
+    }
+  }
+
   static async tcpdump(lab: Lab, args: readonly string[]): Promise<Program> {
     const program = new Program(lab, ['tcpdump', '-Z', 'root', '-n', ...args]);
     await program.says(/listening on .*\n/);
@@ -75,7 +102,9 @@ export class Program {
 
   /** Resolves when `holds` does; rejects with what the program said when it ends before that. */
   async until(holds: () => boolean): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
     while (!holds()) {
+      if (performance.now() > deadline) throw new Error(`${this.#name}: nothing happened: ${this.stderr.trim()}`);
       if (this.ended) {
         await this.#closed;
         if (holds()) return;
@@ -91,7 +120,16 @@ export class Program {
 
   /** Resolves to the exit code when the program has ended by itself and all its output is here. */
   async exit(): Promise<number | null> {
-    await this.#closed;
+    const patience = new AbortController();
+    const impatient = sleep(PATIENCE_MS, undefined, { signal: patience.signal }).then(() => {
+      throw new Error(`${this.#name}: does not end: ${this.stderr.trim()}`);
+    });
+    try {
+      await Promise.race([this.#closed, impatient]);
+    } finally {
+      patience.abort();
+      impatient.catch(() => {}); // nobody waits for it any more
+    }
     return this.process.exitCode;
   }
 

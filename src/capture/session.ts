@@ -63,6 +63,8 @@ export class CaptureSession {
   async run(): Promise<void> {
     const endMs = performance.now() + this.#options.durationMs;
     try {
+      // The caller may be anywhere in a turn of the event loop; from here on each wait follows a look for signals.
+      await setImmediate();
       while (!this.#stopping && this.#output.limits.records > 0) {
         const drained = this.#source.drain(this.#output);
         if (this.#rotating) this.#output.rotate();

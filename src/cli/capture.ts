@@ -130,9 +130,6 @@ async function run(captureOptions: options.CaptureOptions, live: boolean): Promi
     : undefined;
   try {
     await session.run();
-  } catch (cause) {
-    // The reader of `-w -` has gone: that is its way to say that it has enough.
-    if (!(cause instanceof SyscallError && cause.code === 'EPIPE')) throw cause;
   } finally {
     clearInterval(timer);
     offSignals();

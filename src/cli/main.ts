@@ -18,7 +18,10 @@ async function main(args: string[]): Promise<void> {
     .version(version(), '--version', 'print version')
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'tsnetpcap: ')) })
+    .configureOutput({
+      // Its guess at what was meant comes on a line of its own; an error is one line.
+      outputError: (text, write) => write(text.replace(/^error: /, 'tsnetpcap: ').replace('\n(', ' (')),
+    })
     .on('option:d', () => dumpLevel++)
     .action(async (words: string[], flags) => capture(flags, words, dumpLevel));
   await program.parseAsync(args[0] === 'capture' ? args.slice(1) : args, { from: 'user' });
@@ -35,6 +38,8 @@ function fail(cause: unknown): number {
     process.stderr.write(`tsnetpcap: bug: ${cause instanceof Error ? cause.stack : String(cause)}\n`);
     return EXIT_FAILED;
   }
+  // The reader of `-w -` has gone: that is its way to say that it has enough.
+  if (cause.code === 'EPIPE') return 0;
   process.stderr.write(`tsnetpcap: ${cause.message}\n`);
   return cause instanceof OptionError || cause.code === 'ERR_FILTER' ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -47,7 +47,7 @@ export class Series extends Output {
   }
 
   cut(sec: number): void {
-    if (sec < this.limits.endSec) return; // it is the number of records that ran out: the capture is over
+    if (this.limits.records === 0) return; // the capture is over: no file for a packet that is not to come
     this.close();
     const interval = this.#options.clock.intervalAt(sec);
     this.#begin(sec < this.#intervalEnd ? sec : interval.startSec, interval);

@@ -3,11 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildFrame, FRAME_KINDS, readSequence } from '../../bench/frames.ts';
 import { CAPTURE, Lab } from '../../bench/lab.ts';
 import { type Offer, offer } from '../../bench/offer.ts';
-import { startTcpdump } from './judge.ts';
+import { Program, TCPDUMP_RETIRE_MS } from '../program.ts';
 
 const LENGTH = 128;
 const BOUND_MS = 30_000;
@@ -28,17 +29,15 @@ afterAll(() => {
 /** The savefile tcpdump made of these offers, one after the other. */
 async function arrivals(...offers: Offer[]): Promise<string> {
   const file = join(directory, 'arrived.pcap');
-  const judge = await startTcpdump(lab, file);
-  const offered: number[] = [];
-  let counts: unknown;
-  try {
-    for (const each of offers) offered.push(await offer(lab, each));
-  } finally {
-    counts = await judge.stop();
-  }
-  expect(offered).toEqual(offers.map(({ count }) => count));
+  const judge = await Program.tcpdump(lab, ['-i', CAPTURE.name, '-B', '65536', '-w', file]);
   const total = offers.reduce((sum, { count }) => sum + count, 0);
-  expect(counts).toEqual({ captured: total, received: total, dropped: 0 });
+  try {
+    for (const each of offers) expect(await offer(lab, each)).toBe(each.count);
+    await setTimeout(TCPDUMP_RETIRE_MS);
+    expect(await judge.stop()).toEqual({ captured: total, received: total, dropped: 0 });
+  } finally {
+    await judge.kill();
+  }
   const counted = execFileSync('capinfos', ['-T', '-r', '-M', '-c', file], { encoding: 'utf8' });
   expect(counted.trim().split('\t')).toEqual([file, String(total)]);
   return file;

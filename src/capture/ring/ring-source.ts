@@ -162,18 +162,19 @@ export class RingSource implements PacketSource {
   /** False when the sink takes no more at present; the block stays ours. */
   #drainBlock(sink: RecordSink): boolean {
     const walk = this.#walk;
-    if (this.#held && !sink.resume()) return false;
-    this.#held = false;
+    if (this.#held) {
+      if (!sink.resume()) return false;
+      this.#held = false;
+      this.#drained += walk.records;
+    }
     while (walk.left > 0) {
       if (sink.limits.records === 0 || walk.nextSec >= sink.limits.endSec) sink.cut(walk.nextSec);
       if (sink.limits.records === 0) return false;
       walk.compact(sink.limits);
       if (walk.records === 0) throw new Error('unreachable: a file was opened that the record does not fit');
+      this.#held = !sink.take(walk);
+      if (this.#held) return false;
       this.#drained += walk.records;
-      if (!sink.take(walk)) {
-        this.#held = true;
-        return false;
-      }
     }
     return true;
   }
