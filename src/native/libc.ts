@@ -38,6 +38,7 @@ const if_nametoindexFn = libc.func('unsigned int if_nametoindex(const char *name
 const closeFn = libc.func('int close(int fd)');
 const mmapFn = libc.func('void *mmap(void *address, size_t length, int prot, int flags, int fd, int64_t offset)');
 const munmapFn = libc.func('int munmap(void *address, size_t length)');
+const fallocateFn = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
 const pollFn = libc.func('int poll(void *fds, unsigned long count, int timeout)');
 
 export function socket(domain: number, type: number, protocol: number): number {
@@ -110,6 +111,13 @@ export function mmapShared(fd: number, length: number): Mapping {
       if (munmapFn(address, length) < 0) throw syscallError('munmap');
     },
   };
+}
+
+const FALLOC_FL_KEEP_SIZE = 1;
+
+/** Gives the file disk space up to `offset + length`; what is beyond its end does not count as its size. */
+export function fallocate(fd: number, offset: number, length: number): void {
+  if (fallocateFn(fd, FALLOC_FL_KEEP_SIZE, offset, length) < 0) throw syscallError('fallocate');
 }
 
 export const POLLIN = 1;

@@ -6,6 +6,7 @@
 // A file begun by time is named by its boundary, also when its first packet comes later; the first file by the start of
 // the capture; a file after rotate() by its first record. All end with the interval they lie in, so that boundaries never
 // depend on when the program was started or told to rotate. There is never more than one open file.
+import { fallocate } from '../native/libc.ts';
 import type { Interval, IntervalClock } from '../rotation/clock.ts';
 import type { FileRing, OpenSavefile } from '../rotation/file-ring.ts';
 import type { FileHeader } from './header.ts';
@@ -74,7 +75,7 @@ export class Series extends Output {
 
   #begin(startSec: number, interval: Interval): void {
     const file = this.#options.fileRing.create(startSec);
-    this.#open = { file, writer: new PcapWriter(file.fd, this.#header) };
+    this.#open = { file, writer: new PcapWriter(file.fd, this.#header, fallocate) };
     this.name = file.path;
     this.#intervalEnd = interval.endSec;
     this.limits.startSec = interval.startSec;

@@ -1,4 +1,5 @@
 // One savefile under its final name from start to end, or a stream (`-w -`, a FIFO, a device), as tcpdump writes it.
+import { fallocate } from '../native/libc.ts';
 import type { FileHeader } from './header.ts';
 import { Output } from './output.ts';
 import { PcapWriter } from './writer.ts';
@@ -24,7 +25,7 @@ export class SingleFile extends Output {
     this.writer =
       options.path === '-'
         ? new PcapWriter(STDOUT, header)
-        : PcapWriter.create(options.path, header, options.noClobber);
+        : PcapWriter.create(options.path, header, options.noClobber, fallocate);
   }
 
   /** Only the count of records limits a single file, and then the capture is over. */

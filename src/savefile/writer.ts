@@ -13,7 +13,15 @@ export { type FileHeader, MAXIMUM_SNAPLEN, type Precision } from './header.ts';
  * times as much (native-notes/write-size.md).
  */
 const WRITE_SIZE = 128 * 1024;
+/**
+ * Disk space is asked for in steps of this size, once a file has that much: the file system then need not find a place for
+ * each page, which saves a quarter of a write's system time (native-notes/write-size.md).
+ */
+const RESERVE_SIZE = 8 * 1024 * 1024;
 const EMPTY = new Uint8Array(0);
+
+/** Gives an open file disk space beyond its end without changing its size: fallocate(2) with FALLOC_FL_KEEP_SIZE. */
+export type Reserve = (fd: number, offset: number, length: number) => void;
 
 /**
  * A savefile being written. Packets are collected up to 128 KiB; spans of records go straight through.
@@ -34,20 +42,31 @@ export class PcapWriter {
   #done = 0;
   /** Bytes that have arrived in all, which is the offset in a file of ours. */
   #offset = 0;
+  readonly #reserve: Reserve | undefined;
+  /** At which offset to ask for disk space next, Infinity for never. */
+  #reserveAt: number;
+  /** Whether some was given. */
+  #reserved = false;
 
-  /** Takes over `fd`, at the start of an empty file or a stream, and writes the file header. */
-  constructor(fd: number, header: FileHeader) {
+  /**
+   * Takes over `fd`, at the start of an empty file or a stream, and writes the file header. Of what `reserve` gives, `close`
+   * returns what was not used; when it throws, it is not called again, and the writes show what is the matter.
+   */
+  constructor(fd: number, header: FileHeader, reserve?: Reserve) {
     this.fd = fd;
+    this.#reserve = reserve;
+    this.#reserveAt = reserve === undefined ? Number.POSITIVE_INFINITY : RESERVE_SIZE;
     this.#snaplen = header.snaplen;
     this.#send(encodeFileHeader(header));
   }
 
   /** Creates `path`, or empties it; with `exclusive` an existing file is refused (EEXIST). */
-  static create(path: string, header: FileHeader, exclusive = false, mode = 0o666): PcapWriter {
+  static create(path: string, header: FileHeader, exclusive = false, reserve?: Reserve): PcapWriter {
     // O_APPEND: after a cut back to the last whole record, the next one must not leave a hole.
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
     try {
-      return new PcapWriter(openSync(path, flags | (exclusive ? constants.O_EXCL : constants.O_TRUNC), mode), header);
+      const fd = openSync(path, flags | (exclusive ? constants.O_EXCL : constants.O_TRUNC), 0o666);
+      return new PcapWriter(fd, header, reserve);
     } catch (cause) {
       throw SyscallError.from(cause);
     }
@@ -94,6 +113,7 @@ export class PcapWriter {
   close(): void {
     try {
       this.flush();
+      if (this.#reserved) this.#returnReserve();
     } finally {
       closeSync(this.fd);
     }
@@ -109,6 +129,7 @@ export class PcapWriter {
     const bytes = this.#pending;
     try {
       while (this.#done < bytes.length) {
+        if (this.#offset >= this.#reserveAt) this.#reserveMore();
         const most = WRITE_SIZE - (this.#offset % WRITE_SIZE);
         const written = writeSync(this.fd, bytes, this.#done, Math.min(most, bytes.length - this.#done));
         this.#done += written;
@@ -122,6 +143,26 @@ export class PcapWriter {
     this.#pending = EMPTY;
     this.#done = 0;
     return true;
+  }
+
+  #reserveMore(): void {
+    try {
+      this.#reserve?.(this.fd, this.#reserveAt, RESERVE_SIZE);
+      this.#reserved = true;
+      this.#reserveAt += RESERVE_SIZE;
+    } catch {
+      this.#reserveAt = Number.POSITIVE_INFINITY; // no such call here, a pipe, a full disk: the write will tell
+    }
+  }
+
+  /** Truncating a file to the size it has frees what is beyond its end. */
+  #returnReserve(): void {
+    try {
+      const stat = fstatSync(this.fd);
+      if (stat.isFile()) ftruncateSync(this.fd, stat.size);
+    } catch (cause) {
+      throw SyscallError.from(cause);
+    }
   }
 
   /** After a failed write: a regular file ends with the last record that arrived whole, and the rest is forgotten. */

@@ -1,7 +1,9 @@
+// The writer against bytes, other programs, a full disk and full pipes.
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,
   constants,
+  fsyncSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -12,8 +14,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { SyscallError } from '../../src/errors.ts';
+import { fallocate } from '../../src/native/libc.ts';
 import { PcapWriter } from '../../src/savefile/writer.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'writer-'));
@@ -120,6 +123,46 @@ test('a disk that fills up: the error is typed and the file ends with a whole re
   } finally {
     execFileSync('umount', [mount]);
   }
+});
+
+describe('disk space asked for ahead', () => {
+  const MIB = 2 ** 20;
+  /** One record of 1 MiB, less the file header in the first. */
+  const megabyte = (): Buffer => {
+    const record = Buffer.alloc(MIB);
+    record.writeUInt32LE(MIB - 16, 8);
+    record.writeUInt32LE(MIB - 16, 12);
+    return record;
+  };
+
+  test('is returned when the file is closed, and does not count as its size', () => {
+    const path = join(dir, 'reserved.pcap');
+    const writer = PcapWriter.create(path, { ...HEADER, snaplen: MIB }, false, fallocate);
+    const allocated = (): number => statSync(path).blocks * 512;
+    for (let n = 0; n < 10; n++) writer.writeRecords(megabyte());
+    expect(statSync(path).size).toBe(24 + 10 * MIB);
+    fsyncSync(writer.fd); // what is not yet on disk has no place there
+    expect(allocated()).toBeGreaterThanOrEqual(16 * MIB);
+    writer.close();
+    expect(statSync(path).size).toBe(24 + 10 * MIB);
+    expect(allocated()).toBeLessThan(11 * MIB);
+  });
+
+  test('is not asked for by a file that stays small, and not again once it is refused', () => {
+    const asked: number[] = [];
+    const refuse = (_: number, offset: number): void => {
+      asked.push(offset);
+      throw new Error('refused');
+    };
+    const path = join(dir, 'refused.pcap');
+    const writer = PcapWriter.create(path, { ...HEADER, snaplen: MIB }, false, refuse);
+    for (let n = 0; n < 7; n++) writer.writeRecords(megabyte());
+    expect(asked).toEqual([]);
+    for (let n = 0; n < 21; n++) writer.writeRecords(megabyte());
+    writer.close();
+    expect(asked).toEqual([8 * MIB]);
+    expect(statSync(path).size).toBe(24 + 28 * MIB);
+  });
 });
 
 test('a full pipe that does not block: nothing is lost or doubled, the caller is told', () => {
