@@ -101,9 +101,8 @@ async function main(signal: AbortSignal): Promise<void> {
 
 /** The sources as they are now, not what happens to lie in dist/. */
 function build(): void {
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', 'src'], { cwd: ROOT, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`tsc -p src: exit code ${status}\n${stdout}`);
+  const { status, stdout } = spawnSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`npm run build: exit code ${status}\n${stdout}`);
 }
 
 async function runPairs(lab: Lab, table: Table, count: number, signal: AbortSignal): Promise<Pair[]> {
