@@ -1,5 +1,5 @@
 // The capture itself: waits for the source, lets it write into the output, closes files on time, and stops so that
-// nothing the kernel accepted is left behind. One loop, one thread; see DESIGN in README for a packet's way through it.
+// nothing the kernel accepted is left behind. One loop, one thread; README.md has a packet's way through it.
 //
 // Waiting is a synchronous poll(2) up to the next deadline, then one turn of the event loop with setImmediate, in which
 // signals and timers are seen; a signal ends the poll by EINTR (native-notes/event-loop.md).
@@ -73,8 +73,16 @@ export class CaptureSession {
         if (drained === 'empty' && Date.now() >= this.#output.dueMs) this.#output.due(Date.now());
         const remainingMs = endMs - performance.now();
         if (remainingMs <= 0) break;
-        if (drained === 'empty') this.#source.wait(this.#waitMs(remainingMs));
-        else if (drained === 'held') await setTimeout(HELD_WAIT_MS);
+        if (drained === 'held') await setTimeout(HELD_WAIT_MS);
+        if (drained === 'empty') {
+          try {
+            this.#source.wait(this.#waitMs(remainingMs));
+          } catch (cause) {
+            // The interface has gone, say; what it had brought before is still in the ring.
+            await this.#drain();
+            throw cause;
+          }
+        }
         await setImmediate();
       }
       await this.#drain();

@@ -97,6 +97,23 @@ test('SIGTERM without any packet, and a second one behind it: an empty savefile'
   }
 });
 
+test('an interface that goes away: what it had brought is in the file, exit code 1', async () => {
+  const own = Lab.create();
+  const file = join(directory, 'gone.pcap');
+  const program = await Program.capture(own, ['-i', 'cap0', '-w', file]);
+  try {
+    expect(await offer(own, { count: 2000 })).toBe(2000);
+    own.exec(['ip', 'link', 'delete', 'cap0']);
+    expect(await program.exit()).toBe(1);
+    expect(program.stderr).toContain('tsnetpcap: cap0: the interface disappeared\n');
+    expect(program.statistics()).toEqual({ captured: 2000, received: 2000, dropped: 0 });
+    expectReadable(file, 2000);
+  } finally {
+    await program.kill();
+    own.remove();
+  }
+});
+
 test('SIGTERM during a series completes its last file', async () => {
   const home = join(directory, 'series');
   const program = await Program.capture(lab, ['-i', 'cap0', '--rotate', '1d', '-w', join(home, 'p-%s.pcap')]);

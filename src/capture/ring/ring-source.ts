@@ -39,6 +39,7 @@ const NAP_SHARE = 1 / 4;
 
 export class RingSource implements PacketSource {
   readonly #device: string;
+  readonly #ifindex: number;
   readonly #promiscuous: boolean;
   readonly #notice: (text: string) => void;
   readonly #socket: RingSocket;
@@ -59,8 +60,9 @@ export class RingSource implements PacketSource {
   #emptyMs = 0;
   #returned = 0;
 
-  private constructor(options: RingSourceOptions, socket: RingSocket, blockSize: number) {
+  private constructor(options: RingSourceOptions, ifindex: number, socket: RingSocket, blockSize: number) {
     this.#device = options.device;
+    this.#ifindex = ifindex;
     this.#promiscuous = options.promiscuous;
     this.#notice = options.notice;
     this.#socket = socket;
@@ -96,23 +98,24 @@ export class RingSource implements PacketSource {
         `ring of ${mib(socket.blockCount)} instead of ${mib(blockCount)}: the kernel has no memory for more`,
       );
     }
-    return new RingSource(options, socket, blockSize);
+    return new RingSource(options, ifindex, socket, blockSize);
   }
 
   wait(timeoutMs: number): void {
-    this.#keepCounters();
     const napMs = Math.floor(Math.min(this.#napMs, timeoutMs));
     this.#napMs = 0;
     const events = napMs > 0 ? this.#nap.wait(napMs) : this.#poll.wait(timeoutMs);
     if ((events & POLLERR) === 0) return;
-    const error = this.#socket.takeError();
+    const error = this.#socket.takeError('poll');
     if (error === undefined) return;
     if (error.code !== 'ENETDOWN') throw error;
-    if (this.#device !== 'any' && if_nametoindex(this.#device) === undefined) throw gone(this.#device);
+    // Another interface of the same name is not this one, and the kernel won't bind the socket to it.
+    if (this.#device !== 'any' && if_nametoindex(this.#device) !== this.#ifindex) throw gone(this.#device);
     this.#notice(`${this.#device}: the interface went down`); // the kernel binds again by itself when it comes back
   }
 
   drain(sink: RecordSink): Drained {
+    this.#keepCounters();
     // At most once round, so that signals and timers get their turn however fast packets come.
     for (let turns = this.#blocks.length; turns > 0; turns--) {
       const block = this.#blocks[this.#index];

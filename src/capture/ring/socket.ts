@@ -52,7 +52,7 @@ export class RingSocket {
       if (options.promiscuous) addPromiscuous(fd, options.ifindex);
       libc.bind(fd, linkAddress(options.ifindex));
       const socket = new RingSocket(fd, blockCount, mapping);
-      const error = socket.takeError();
+      const error = socket.takeError('bind'); // where it says that the interface is not up
       if (error !== undefined) throw error;
       return socket;
     } catch (cause) {
@@ -72,11 +72,11 @@ export class RingSocket {
   }
 
   /** What POLLERR stands for, once: reading it clears it. */
-  takeError(): SyscallError | undefined {
+  takeError(syscall: string): SyscallError | undefined {
     const value = new Uint8Array(4);
     libc.getsockopt(this.fd, libc.SOL_SOCKET, libc.SO_ERROR, value, 'SO_ERROR');
     const errno = new DataView(value.buffer).getInt32(0, true);
-    return errno === 0 ? undefined : new SyscallError(libc.errorName(errno), errno, 'poll');
+    return errno === 0 ? undefined : new SyscallError(libc.errorName(errno), errno, syscall);
   }
 
   /** Adds the kernel's 32-bit counters, which every read sets to zero, to ours. */
