@@ -7,7 +7,7 @@
 //
 // The directory may hold anything else. Only regular files with a name of the series and the magic of a savefile are
 // counted, and only they are deleted. A NAME.part left by a process that died stays, and its NAME is not taken.
-import { constants, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { constants as system } from 'node:os';
 import { join } from 'node:path';
 import { SyscallError } from '../errors.ts';
@@ -94,6 +94,14 @@ export class FileRing {
     });
   }
 
+  /** Closes and removes a savefile into which nothing could be written. @throws SyscallError */
+  discard(file: OpenSavefile): void {
+    systemErrors(() => {
+      closeSync(file.fd);
+      rmSync(file.path + PART);
+    });
+  }
+
   #tryCreate(name: string): OpenSavefile | undefined {
     const path = join(this.#name.directory, name);
     if (COMPRESSED.some((extension) => exists(path + extension)) || exists(path) || exists(path + PART))
@@ -106,9 +114,14 @@ export class FileRing {
   #evictTo(count: number): void {
     while (this.#complete.length > count) {
       const [oldest = ''] = this.#complete;
-      const path = join(this.#name.directory, oldest);
-      // Anyone may have put something else there in the meantime. A file that is gone was released, which is as good.
-      if (readSavefileStart(path, this.#name.parse(oldest)?.compression) !== undefined) rmSync(path, { force: true });
+      // Anyone may have compressed it in the meantime, or put something else there. A file that is gone was released, which
+      // is as good.
+      for (const name of [oldest, ...COMPRESSED.map((extension) => oldest + extension)]) {
+        const path = join(this.#name.directory, name);
+        const parsed = this.#name.parse(name);
+        if (parsed !== undefined && readSavefileStart(path, parsed.compression) !== undefined)
+          rmSync(path, { force: true });
+      }
       this.#complete.shift();
     }
   }

@@ -75,7 +75,12 @@ export class Series extends Output {
 
   #begin(startSec: number, interval: Interval): void {
     const file = this.#options.fileRing.create(startSec);
-    this.#open = { file, writer: new PcapWriter(file.fd, this.#header, fallocate) };
+    try {
+      this.#open = { file, writer: new PcapWriter(file.fd, this.#header, fallocate) };
+    } catch (cause) {
+      this.#options.fileRing.discard(file); // no room for a file header: a restart would leave one more empty file
+      throw cause;
+    }
     this.name = file.path;
     this.#intervalEnd = interval.endSec;
     this.limits.startSec = interval.startSec;

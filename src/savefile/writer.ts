@@ -66,7 +66,12 @@ export class PcapWriter {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
     try {
       const fd = openSync(path, flags | (exclusive ? constants.O_EXCL : constants.O_TRUNC), 0o666);
-      return new PcapWriter(fd, header, reserve);
+      try {
+        return new PcapWriter(fd, header, reserve);
+      } catch (cause) {
+        closeSync(fd);
+        throw cause;
+      }
     } catch (cause) {
       throw SyscallError.from(cause);
     }
@@ -113,9 +118,8 @@ export class PcapWriter {
   close(): void {
     try {
       this.flush();
-      if (this.#reserved) this.#returnReserve();
     } finally {
-      closeSync(this.fd);
+      this.#release();
     }
   }
 
@@ -137,7 +141,11 @@ export class PcapWriter {
       }
     } catch (cause) {
       if (cause instanceof Error && 'code' in cause && cause.code === 'EAGAIN') return false;
-      this.#cutBack();
+      try {
+        this.#cutBack();
+      } catch {
+        // The disk refuses that as well; what it refused first says more.
+      }
       throw SyscallError.from(cause);
     }
     this.#pending = EMPTY;
@@ -155,11 +163,15 @@ export class PcapWriter {
     }
   }
 
-  /** Truncating a file to the size it has frees what is beyond its end. */
-  #returnReserve(): void {
+  /** Closes the descriptor. Truncating a file to the size it has frees what is beyond its end. */
+  #release(): void {
     try {
-      const stat = fstatSync(this.fd);
-      if (stat.isFile()) ftruncateSync(this.fd, stat.size);
+      try {
+        const stat = fstatSync(this.fd);
+        if (this.#reserved && stat.isFile()) ftruncateSync(this.fd, stat.size);
+      } finally {
+        closeSync(this.fd);
+      }
     } catch (cause) {
       throw SyscallError.from(cause);
     }

@@ -271,3 +271,20 @@ test('what the system refuses is named', () => {
   rmSync(dir, { recursive: true });
   expect(() => ring.create(START)).toThrow(expect.objectContaining({ code: 'ENOENT', syscall: 'open' }));
 });
+
+test('a savefile that was compressed meanwhile is evicted as what it is now', () => {
+  const ring = openRing(2);
+  capture(ring, START);
+  capture(ring, START + HOUR);
+  unlinkSync(join(dir, hour(0)));
+  writeFileSync(join(dir, `${hour(0)}.gz`), Uint8Array.of(0x1f, 0x8b, 8, 0));
+  capture(ring, START + 2 * HOUR);
+  expect(list()).toEqual([hour(1), hour(2)]);
+});
+
+test('a savefile into which nothing could be written leaves nothing behind', () => {
+  const ring = openRing(2);
+  ring.discard(ring.create(START));
+  expect(list()).toEqual([]);
+  expect(capture(ring, START)).toBe(`${hour(0).replace('.pcap', '-1.pcap')}`);
+});
