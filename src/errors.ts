@@ -32,6 +32,9 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on device',
 };
 
+/** Those that are about sockets and interfaces. */
+const NETWORK_HINTS: ReadonlySet<string> = new Set(['EPERM', 'ENODEV', 'ENXIO', 'ENETDOWN', 'ENOMEM']);
+
 /**
  * The system said no. Same fields as Node's own system errors (`code` such as `ENOSPC`, `errno` positive as in C,
  * `syscall`, `path`), with a hint for the failures that a user can mend.
@@ -42,7 +45,8 @@ export class SyscallError extends CaptureError {
   readonly path: string | undefined;
 
   constructor(code: string, errno: number, syscall: string, path?: string, options?: ErrorOptions) {
-    const hint = HINTS[code];
+    // With a path it is a file, and no network interface.
+    const hint = path !== undefined && NETWORK_HINTS.has(code) ? undefined : HINTS[code];
     super(
       code,
       `${syscall}${path === undefined ? '' : ` ${path}`}: ${code}${hint === undefined ? '' : ` (${hint})`}`,

@@ -1,6 +1,6 @@
 // glibc's system calls as this program uses them, under their C names and with their C constants. Each wrapper throws
 // a `SyscallError` where C returns -1, so that no caller has to look at errno. Struct layouts are in if_packet.ts.
-// Called by capture/ring and filter; nothing here keeps state.
+// Nothing here keeps state.
 import koffi, { type LibraryHandle } from 'koffi';
 import { SyscallError } from '../errors.ts';
 

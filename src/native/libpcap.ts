@@ -1,6 +1,6 @@
 // The system's libpcap as this program uses it, under its C names: the compiler of filters, and the expert on devices,
-// link types and error texts. No packet goes through it. Loaded on first use, so that reading and releasing savefiles
-// need no libpcap. Wrappers throw a `PcapError` where C returns an error; what is allocated here is freed here.
+// link types and error texts. No packet goes through it. Loaded on first use, so that --help and usage
+// errors need no libpcap. Wrappers throw a `PcapError` where C returns an error; what is allocated here is freed here.
 // Called by filter/ and cli/devices.
 //
 // Not bound, from <pcap/pcap.h> 1.10: pcap_init pcap_lookupdev pcap_set_rfmon pcap_can_set_rfmon pcap_set_tstamp_type

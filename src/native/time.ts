@@ -1,6 +1,6 @@
 // Local time as libc sees it: <time.h> localtime_r, gmtime_r and strftime, so that the rules of TZ and /etc/localtime are
 // libc's and nobody else's. JavaScript's Date and Intl know no POSIX TZ string and no offset with seconds.
-// Called by capture/open.ts, which hands a Zone to rotation; all calls are synchronous and share one `struct tm`.
+// Called by capture/options.ts, which hands a Zone to rotation; all calls are synchronous and share one `struct tm`.
 import { CaptureError } from '../errors.ts';
 import { libc, syscallError } from './libc.ts';
 
