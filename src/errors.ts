@@ -17,7 +17,8 @@ export class OptionError extends CaptureError {
   readonly option: string;
 
   constructor(option: string, value: string, allowed: string, options?: ErrorOptions) {
-    super('ERR_OPTION', `${option} ${value}: ${allowed}`, options);
+    // An empty value would otherwise be invisible in the message.
+    super('ERR_OPTION', `${option} ${value === '' ? "''" : value}: ${allowed}`, options);
     this.option = option;
   }
 }

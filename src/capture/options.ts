@@ -47,7 +47,7 @@ export interface OutputRequest {
 export function chooseOutput(request: OutputRequest): OutputOptions {
   const { w, rotate, ring, utc = false, clobber = true } = request;
   const given = rotate !== undefined ? '--rotate' : ring !== undefined ? '--ring' : utc ? '--utc' : undefined;
-  if (w === '') throw new OptionError('-w', "''", 'expected a file name');
+  if (w === '') throw new OptionError('-w', w, 'expected a file name');
   if (w === '-' && given !== undefined)
     throw new OptionError('-w', '-', `a stream can't be rotated, leave out ${given}`);
   if (w !== undefined && !w.includes('%') && given === undefined) return { kind: 'file', path: w, noClobber: !clobber };
@@ -62,7 +62,7 @@ export function chooseOutput(request: OutputRequest): OutputOptions {
 export function parseWhole(option: string, text: string, min: number, max: number): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= min && value <= max))
-    throw new OptionError(option, quote(text), `expected a whole number from ${min} to ${max}`);
+    throw new OptionError(option, text, `expected a whole number from ${min} to ${max}`);
   return value;
 }
 
@@ -90,17 +90,12 @@ export function parseRingMemory(option: string, text: string): number {
   const [, digits = '', unit = ''] = /^(\d{1,12})(KiB|MiB|GiB)?$/.exec(text) ?? [];
   const value = digits === '' ? Number.NaN : Number(digits) * (UNITS[unit] ?? 1);
   if (!(value >= 1024 && value <= MAX_RING_MEMORY)) {
-    throw new OptionError(option, quote(text), 'expected a size from 1KiB to 4GiB, such as 64MiB');
+    throw new OptionError(option, text, 'expected a size from 1KiB to 4GiB, such as 64MiB');
   }
   return value;
 }
 
 export function parsePrecision(option: string, text: string): Precision {
   if (text === 'micro' || text === 'nano') return text;
-  throw new OptionError(option, quote(text), 'expected micro or nano');
-}
-
-/** An empty value would otherwise be invisible in the message. */
-function quote(text: string): string {
-  return text === '' ? "''" : text;
+  throw new OptionError(option, text, 'expected micro or nano');
 }

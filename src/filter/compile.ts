@@ -123,7 +123,7 @@ function chooseLinktype(p: pcap.pcap_t, device: string, asked: string | undefine
   const dlt = pcap.pcap_datalink_name_to_val(name);
   if (dlt === undefined || !offered.includes(dlt)) {
     const names = offered.map((offer) => pcap.pcap_datalink_val_to_name(offer) ?? `${offer}`);
-    throw new OptionError('-y', name === '' ? "''" : name, `${device} offers ${names.join(', ')}`);
+    throw new OptionError('-y', name, `${device} offers ${names.join(', ')}`);
   }
   if (dlt !== pcap.pcap_datalink(p)) pcap.pcap_set_datalink(p, dlt);
 }

@@ -53,7 +53,8 @@ export interface Exclusion {
 }
 
 export function parseExclusion(value: string): Exclusion {
-  if (value.trim() === '') throw new OptionError('--exclude', "''", 'expected a network or a filter expression');
+  if (value.trim() === '')
+    throw new OptionError('--exclude', value.trim(), 'expected a network or a filter expression');
   const [, address = '', length] = /^([^/]*)(\/\d+)?$/.exec(value) ?? [];
   return isIP(address) === 0
     ? { expression: value, net: false }

@@ -12,6 +12,5 @@ export function parseDuration(option: string, text: string, maxSec: number = MAX
   const [, digits = '', unit = ''] = /^(\d{1,12})([smhd]?)$/.exec(text) ?? [];
   const sec = digits === '' ? Number.NaN : Number(digits) * (UNITS[unit] ?? Number.NaN);
   if (sec >= 1 && sec <= maxSec) return sec;
-  const value = text === '' ? "''" : text;
-  throw new OptionError(option, value, `expected a time from 1s to ${maxSec}s, such as 3600, 30s, 15m, 1h or 7d`);
+  throw new OptionError(option, text, `expected a time from 1s to ${maxSec}s, such as 3600, 30s, 15m, 1h or 7d`);
 }
