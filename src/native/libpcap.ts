@@ -96,6 +96,8 @@ function statusText(p: pcap_t, status: number, source: string): string {
   switch (ERRORS[status]) {
     case 'PCAP_ERROR':
       return detail;
+    case 'PCAP_ERROR_NO_SUCH_DEVICE':
+      return `${source}: ${text}; -D lists them`;
     case 'PCAP_ERROR_PERM_DENIED':
     case 'PCAP_ERROR_PROMISC_PERM_DENIED':
       return `${source}: ${text}${detail === '' ? '' : ` (${detail})`}; run as root or give the program CAP_NET_RAW`;

@@ -163,12 +163,11 @@ export class PcapWriter {
     }
   }
 
-  /** Closes the descriptor. Truncating a file to the size it has frees what is beyond its end. */
+  /** Closes the descriptor. Truncating a file to the size it has frees the space beyond its end that was not used. */
   #release(): void {
     try {
       try {
-        const stat = fstatSync(this.fd);
-        if (this.#reserved && stat.isFile()) ftruncateSync(this.fd, stat.size);
+        if (this.#reserved) ftruncateSync(this.fd, fstatSync(this.fd).size);
       } finally {
         closeSync(this.fd);
       }

@@ -105,7 +105,7 @@ describe('devices', () => {
   });
 
   test.each([
-    ['nosuch0', 'PCAP_ERROR_NO_SUCH_DEVICE', 'nosuch0: No such device exists'],
+    ['nosuch0', 'PCAP_ERROR_NO_SUCH_DEVICE', 'nosuch0: No such device exists; -D lists them'],
     ['down0', 'PCAP_ERROR_IFACE_NOT_UP', 'down0: That device is not up'],
     ['999', 'ERR_OPTION', expect.stringMatching(/^-i 999: expected a number from 1 to \d+, as in -D$/)],
     ['0', 'ERR_OPTION', expect.stringMatching(/^-i 0: expected a number from 1 to \d+, as in -D$/)],

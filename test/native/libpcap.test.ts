@@ -44,7 +44,7 @@ function refusal(device: string): PcapError {
 }
 
 test.each([
-  ['nosuch0', 'PCAP_ERROR_NO_SUCH_DEVICE', 'nosuch0: No such device exists'],
+  ['nosuch0', 'PCAP_ERROR_NO_SUCH_DEVICE', 'nosuch0: No such device exists; -D lists them'],
   ['down0', 'PCAP_ERROR_IFACE_NOT_UP', 'down0: That device is not up'],
 ])('%s can not be opened', (device, code, message) => {
   expect(namespace.run(() => refusal(device))).toMatchObject({ code, message });

@@ -91,8 +91,9 @@ export class BlockWalk implements RecordSpan {
 
   /**
    * Makes records of the next packets until the block or a limit ends, and describes them in the fields of RecordSpan.
-   * Runs once a packet at full rate: it allocates nothing, and reads every field of a packet before it writes, because the
-   * first record of a block lies on its own tpacket3_hdr (native-notes/ring-walk.md, `npm run bench`).
+   * The loop runs once a packet at full rate and allocates nothing (native-notes/ring-walk.md, `npm run bench:heap`). It
+   * reads all it needs of a tpacket3_hdr before it writes, because the first record of a block lies on its own header; the
+   * sockaddr_ll behind that is out of reach of what is written before it is read.
    */
   compact(limits: Readonly<Limits>): void {
     const block = this.#block;
