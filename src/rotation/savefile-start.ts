@@ -15,18 +15,26 @@ export interface SavefileStart {
   readonly firstRecord: RecordTime | undefined;
 }
 
-/** pcap-savefile(5), RFC 1952, RFC 8878: a magic as read little-endian. */
-const PCAP_MAGICS: ReadonlyMap<number, { readonly littleEndian: boolean; readonly nsecPerUnit: number }> = new Map([
+/** How the numbers of a savefile are to be read. */
+export interface SavefileFormat {
+  readonly littleEndian: boolean;
+  /** Nanoseconds in one unit of a record's fraction of a second. */
+  readonly nsecPerUnit: number;
+}
+
+/** pcap-savefile(5): the format by the first four bytes, read little-endian. */
+export const PCAP_MAGICS: ReadonlyMap<number, SavefileFormat> = new Map([
   [0xa1b2c3d4, { littleEndian: true, nsecPerUnit: 1000 }],
   [0xd4c3b2a1, { littleEndian: false, nsecPerUnit: 1000 }],
   [0xa1b23c4d, { littleEndian: true, nsecPerUnit: 1 }],
   [0x4d3cb2a1, { littleEndian: false, nsecPerUnit: 1 }],
 ]);
+/** RFC 1952, RFC 8878, read likewise. */
 const GZIP_MAGIC = 0x8b1f; // 16 bits
 const ZSTD_MAGIC = 0xfd2fb528;
 
+export const FILE_HEADER_LENGTH = 24;
 /** The file header, then seconds and fraction of the first record. */
-const FILE_HEADER_LENGTH = 24;
 const START_LENGTH: number = FILE_HEADER_LENGTH + 8;
 
 /** Undefined for everything that is not a savefile: no regular file (links are not followed), no magic, not readable. */
