@@ -58,12 +58,15 @@ export class SyscallError extends CaptureError {
     this.path = path;
   }
 
-  /** Turns an exception of `node:fs` into a `SyscallError`; anything else is a bug and comes back as it is. */
-  static from(cause: unknown): unknown {
+  /**
+   * Turns an exception of `node:fs` into a `SyscallError`; anything else is a bug and comes back as it is. `file`: what the
+   * failed call was about, where the exception does not say it, as with a FileHandle.
+   */
+  static from(cause: unknown, file?: string): unknown {
     if (!(cause instanceof Error) || cause instanceof CaptureError) return cause;
     const { code, errno, syscall, path } = cause as NodeJS.ErrnoException;
     if (code === undefined || syscall === undefined) return cause;
-    return new SyscallError(code, Math.abs(errno ?? 0), syscall, path, { cause });
+    return new SyscallError(code, Math.abs(errno ?? 0), syscall, path ?? file, { cause });
   }
 }
 
