@@ -1,0 +1,96 @@
+// `-z CMD`: runs a program for each savefile that has become complete, as tcpdump does. The capture comes first: the lowest
+// priority, few at a time, and whatever goes wrong with one is said and never thrown.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants, setPriority } from 'node:os';
+import { basename } from 'node:path';
+import { OptionError } from '../errors.ts';
+
+/** More would compete with the capture for processors and disk. */
+const MAX_RUNNING = 2;
+/** Our stdout may be a stream of packets; what the programs print belongs to what we say. */
+const STDERR = 2;
+
+/** A program's name, looked up in PATH, or its path. It gets no arguments besides the savefile. @throws OptionError */
+export function parseCompletionCommand(option: string, text: string): string {
+  if (text === '') throw new OptionError(option, text, 'expected the name of a program');
+  return text;
+}
+
+export class CompletionCommand {
+  readonly #command: string;
+  readonly #notice: (text: string) => void;
+  readonly #queue: string[] = [];
+  #running = 0;
+  #waiting: (() => void)[] = [];
+
+  /** `notice`: called with one line for each run that failed. */
+  constructor(command: string, notice: (text: string) => void) {
+    this.#command = command;
+    this.#notice = notice;
+  }
+
+  /** How many savefiles are not done with: their program is running, or has yet to begin. */
+  get pending(): number {
+    return this.#running + this.#queue.length;
+  }
+
+  /** Runs the program with `path` as its argument, in the order of the calls, as soon as fewer than two are running. */
+  run(path: string): void {
+    this.#queue.push(path);
+    this.#next();
+  }
+
+  /** Resolves when nothing is pending any more, also when that is so already. */
+  async settled(): Promise<void> {
+    if (this.pending > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #next(): void {
+    while (this.#running < MAX_RUNNING) {
+      const path = this.#queue.shift();
+      if (path === undefined) break;
+      this.#running++;
+      this.#start(path);
+    }
+    if (this.pending > 0) return;
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting = [];
+  }
+
+  #start(path: string): void {
+    const ended = (failure?: string): void => {
+      if (failure !== undefined) this.#notice(`-z ${this.#command}: ${basename(path)}: ${failure}`);
+      this.#running--;
+      this.#next();
+    };
+    try {
+      // Without a shell: a savefile's name is no command. Node opens everything else close-on-exec.
+      const child = spawn(this.#command, [path], { stdio: ['ignore', STDERR, STDERR] });
+      child.once('error', (cause) => {
+        if (child.pid === undefined) ended(reasonOf(cause)); // else it is running, and exits
+      });
+      child.once('exit', (code, signal) => {
+        if (code === 0) ended();
+        else ended(code === null ? `ended by ${signal}` : `exit code ${code}`);
+      });
+      lowerPriority(child);
+    } catch (cause) {
+      // Some failures come this way, ENOMEM for one. Not within run(), which may be called while a file is published.
+      setImmediate(() => ended(reasonOf(cause)));
+    }
+  }
+}
+
+/** The child runs already, but has not got far; what it starts inherits the priority. */
+function lowerPriority({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_LOW);
+  } catch {
+    // Gone already, or of another user (a set-user-ID program): it does its work all the same.
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return `can't be started: ${code ?? message}`;
+}
