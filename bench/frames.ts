@@ -17,7 +17,7 @@ const IPV4_DESTINATION = [10, 77, 0, 2];
 const IPV6_PREFIX = [0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /** Offset of the sequence number, 32 bits in network order: the head of the UDP payload, ARP's target address. */
-const SEQUENCE_AT: Readonly<Record<FrameKind, number>> = { udp4: 42, udp6: 62, arp: 38, vlan: 46, qinq: 50 };
+export const SEQUENCE_AT: Readonly<Record<FrameKind, number>> = { udp4: 42, udp6: 62, arp: 38, vlan: 46, qinq: 50 };
 
 /** `length`: bytes of the whole frame, checksum (FCS) not included; what is behind the sequence number is filling. */
 export function buildFrame(kind: FrameKind, length: number, sequence: number): Uint8Array {

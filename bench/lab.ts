@@ -35,10 +35,24 @@ export class Lab {
     // Before the interfaces exist: they take over `default` when they are made.
     const noIpv6 = 'for f in all default; do echo 1 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; done';
     if (existsSync('/proc/sys/net/ipv6')) this.exec(['sh', '-ec', noIpv6]);
-    const ip = (...words: string[]): unknown => run(['ip', '-n', this.name, 'link', ...words]);
+    this.connect();
+  }
+
+  /** Makes the pair and sets it up; `create` has done so, but after `disconnect` it is wanted again. */
+  connect(): void {
     const [near, far] = [GENERATOR, CAPTURE];
-    ip('add', near.name, 'address', near.mac, 'type', 'veth', 'peer', 'name', far.name, 'address', far.mac);
-    for (const { name } of [near, far]) ip('set', name, 'arp', 'off', 'multicast', 'off', 'up');
+    this.link('add', near.name, 'address', near.mac, 'type', 'veth', 'peer', 'name', far.name, 'address', far.mac);
+    for (const { name } of [near, far]) this.link('set', name, 'arp', 'off', 'multicast', 'off', 'up');
+  }
+
+  /** Removes the pair. */
+  disconnect(): void {
+    this.link('delete', GENERATOR.name);
+  }
+
+  /** `ip link` with these words, inside. */
+  link(...words: string[]): void {
+    run(['ip', '-n', this.name, 'link', ...words]);
   }
 
   /**

@@ -19,7 +19,9 @@ export interface Offer {
   readonly length?: number;
   /** Sends numbered frames from gen0 through a socket, in order, instead of injecting copies of one into cap0. */
   readonly send?: boolean;
-  /** Packets a second, for `send`; default as fast as it goes. */
+  /** Numbers the injected frames, too. */
+  readonly numbered?: boolean;
+  /** Packets a second; default as fast as it goes. */
   readonly rate?: number;
   /** CPU the generator is bound to; default none. */
   readonly cpu?: number;
@@ -27,12 +29,13 @@ export interface Offer {
 
 /** Resolves to the number of packets offered, when all have been. */
 export async function offer(lab: Lab, offered: Offer, signal?: AbortSignal): Promise<number> {
-  const { count, frame = 'udp4', length = DEFAULT_LENGTH, send = false, rate, cpu } = offered;
+  const { count, frame = 'udp4', length = DEFAULT_LENGTH, send = false, numbered = false, rate, cpu } = offered;
   const argv = cpu === undefined ? [] : ['taskset', '-c', String(cpu)];
   argv.push(process.execPath, '--import', 'tsx', 'bench/generator.ts');
   argv.push('--interface', send ? GENERATOR.name : CAPTURE.name, '--count', String(count));
   argv.push('--frame', frame, '--length', String(length));
   if (send) argv.push('--send');
+  if (numbered) argv.push('--numbered');
   if (rate !== undefined) argv.push('--rate', String(rate));
   const [program, ...args] = lab.command(argv);
   const { stdout } = await promisify(execFile)(program, args, { cwd: ROOT, ...(signal && { signal }) });

@@ -13,7 +13,8 @@ const SNAPLEN = 96;
 /** Distance of packets and offset of their bytes in a ring of this kernel, for 96 bytes kept. */
 const STRIDE = 208;
 const MAC = { raw: 82, cooked: 96 } as const;
-const NO_LIMITS = { startSec: 0, endSec: Number.POSITIVE_INFINITY, records: Number.POSITIVE_INFINITY };
+const NEVER = Number.POSITIVE_INFINITY;
+const NO_LIMITS = { startSec: 0, endSec: NEVER, records: NEVER, bytes: NEVER };
 
 const CASES: readonly (readonly [name: string, linktype: number, tci: number])[] = [
   ['Ethernet', LINKTYPE_ETHERNET, 0],

@@ -70,6 +70,15 @@ export class SyscallError extends CaptureError {
   }
 }
 
+/** Runs calls of `node:fs`: what they throw is thrown as `SyscallError`. */
+export function systemErrors<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    throw SyscallError.from(cause);
+  }
+}
+
 /** libpcap said no; the message is its text, word for word. `code` is the name of the PCAP_ERROR constant. */
 export class PcapError extends CaptureError {}
 

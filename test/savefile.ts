@@ -1,6 +1,6 @@
 // Reads a savefile of this machine's byte order for tests, and asks other programs what they think of it.
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 
 export interface SavefileRecord {
@@ -35,6 +35,13 @@ export function readSavefile(path: string): Savefile {
     at += 16 + caplen;
   }
   return { header: bytes.subarray(0, 24), linktype: bytes.readUInt32LE(20), records };
+}
+
+/** What is in the directory of a series, sorted, without what the capture keeps beside its savefiles. */
+export function savefilesIn(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => !/\.lock$|\.ledger/.test(name))
+    .sort();
 }
 
 /** tcpdump, capinfos and tshark read the file to its end without complaint, and count `packets` in it. */

@@ -1,10 +1,8 @@
 // Puts a capture together from its options, in the order in which each part can fail: filter and device, kernel ring,
 // first savefile. What was opened before a failure is closed again.
-import { compileFilter } from '../filter/compile.ts';
-import { FileRing } from '../rotation/file-ring.ts';
+import { type CompiledFilter, compileFilter } from '../filter/compile.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import type { Output } from '../savefile/output.ts';
-import { Series } from '../savefile/series.ts';
 import { SingleFile } from '../savefile/single-file.ts';
 import type { CaptureOptions } from './options.ts';
 import { RingSource } from './ring/ring-source.ts';
@@ -24,23 +22,26 @@ export interface OpenCapture {
   readonly description: string;
 }
 
-/** @throws OptionError, PcapError, SyscallError */
-export function openCapture(options: CaptureOptions, notice: (text: string) => void): OpenCapture {
+/** Rejects with OptionError, PcapError, SyscallError, CaptureError. */
+export async function openCapture(options: CaptureOptions, notice: (text: string) => void): Promise<OpenCapture> {
   const filter = compileFilter(options);
   for (const warning of filter.warnings) notice(warning);
   const header: FileHeader = { precision: options.precision, snaplen: filter.snaplen, linktype: filter.linktype };
+  const startMs = Date.now(); // no packet is older, so that none lies before the first file
   const source = RingSource.open({
     ...header,
     device: filter.device,
     promiscuous: options.promiscuous,
+    exitOnDown: options.exitOnDown,
     filter: filter.program.bytes,
     ringMemory: options.ringMemory,
     blockRetireMs: BLOCK_RETIRE_MS,
     notice,
   });
   try {
-    const output = openOutput(options, header);
-    const session = new CaptureSession(source, output, { durationMs: options.durationMs, settleMs: SETTLE_MS });
+    const output = await openOutput(options, header, filter, source, startMs, notice);
+    const { durationMs } = options;
+    const session = new CaptureSession(source, output, { durationMs, settleMs: SETTLE_MS, notice });
     const { linktypeName, linktypeDescription, device, snaplen } = filter;
     const description = `${device}, link-type ${linktypeName} (${linktypeDescription}), snapshot length ${snaplen} bytes`;
     return { session, source, output, description };
@@ -50,9 +51,18 @@ export function openCapture(options: CaptureOptions, notice: (text: string) => v
   }
 }
 
-function openOutput({ output, count }: CaptureOptions, header: FileHeader): Output {
+async function openOutput(
+  options: CaptureOptions,
+  header: FileHeader,
+  filter: CompiledFilter,
+  source: PacketSource,
+  startMs: number,
+  notice: (text: string) => void,
+): Promise<Output> {
+  const { output, count } = options;
   if (output.kind === 'file') return new SingleFile(output, header, count);
-  const { name, clock, keep } = output;
-  const fileRing = FileRing.open({ name, keep });
-  return new Series({ clock, fileRing, settleMs: SETTLE_MS }, header, count, Date.now());
+  // One file needs nothing of a series, and loading that takes a sixth of the start.
+  const { openSeries } = await import('./open-series.ts');
+  const context = { startMs, counts: () => source.statistics(), settleMs: SETTLE_MS, notice };
+  return openSeries(options, output, filter, header, context);
 }

@@ -2,19 +2,29 @@
 // is checked here before any descriptor is opened; an error names the option, the value and what is allowed.
 import { OptionError } from '../errors.ts';
 import type { FilterOptions } from '../filter/compile.ts';
-import { localZone, utcZone } from '../native/time.ts';
+import { localZone, utcZone, type Zone } from '../native/time.ts';
 import { IntervalClock } from '../rotation/clock.ts';
+import type { CompressionFormat } from '../rotation/compression-format.ts';
+import { parseDuration } from '../rotation/duration.ts';
 import { SavefileName } from '../rotation/name.ts';
-import { MAXIMUM_SNAPLEN, type Precision } from '../savefile/header.ts';
+import type { FreeSpace, Retention } from '../rotation/retention.ts';
+import { FILE_HEADER_LENGTH, MAXIMUM_SNAPLEN, type Precision, RECORD_HEADER_LENGTH } from '../savefile/header.ts';
 
 export const DEFAULT_SERIES = '/var/log/netpcap/pcap-%Y%m%d%H%M%S.pcap';
 export const DEFAULT_RING_MEMORY: number = 16 * 2 ** 20;
 const DEFAULT_ROTATE_SEC = 3600;
 const MAX_RING_MEMORY = 4 * 2 ** 30;
 const MAX_RING_FILES = 1_000_000;
+const DEFAULT_FILE_MODE = 0o640;
+const OWNER_READ_WRITE = 0o600;
+const LONGEST_HEADERS: number = FILE_HEADER_LENGTH + RECORD_HEADER_LENGTH;
 
 export interface CaptureOptions extends FilterOptions {
   readonly promiscuous: boolean;
+  /** Wait until the interface is there and up. */
+  readonly waitForInterface: boolean;
+  /** End when the interface is removed. */
+  readonly exitOnDown: boolean;
   readonly ringMemory: number;
   readonly precision: Precision;
   readonly output: OutputOptions;
@@ -26,36 +36,143 @@ export interface CaptureOptions extends FilterOptions {
 
 export type OutputOptions =
   | { readonly kind: 'file'; readonly path: string; readonly noClobber: boolean }
-  | {
-      readonly kind: 'series';
-      readonly name: SavefileName;
-      readonly clock: IntervalClock;
-      /** How many complete savefiles may exist, undefined for any number. */
-      readonly keep: number | undefined;
-    };
+  | SeriesOutput;
+
+export interface SeriesOutput {
+  readonly kind: 'series';
+  readonly zone: Zone;
+  readonly name: SavefileName;
+  readonly clock: IntervalClock;
+  /** At how many packets, and before how many bytes, a file is full; Infinity for never. */
+  readonly rotatePackets: number;
+  readonly rotateSize: number;
+  readonly retention: Retention;
+  readonly fileMode: number;
+  readonly part: boolean;
+  readonly sync: SyncPolicy;
+  readonly compress: CompressionFormat | undefined;
+  /** A program to run for each complete savefile. */
+  readonly command: string | undefined;
+  readonly ledger: boolean;
+}
+
+/** When savefiles are synced: never, at their end, or every so many seconds and at their end. */
+export type SyncPolicy = 'none' | 'close' | number;
 
 /** The options that decide between a single file and a series, as the user gave them. */
 export interface OutputRequest {
   readonly w?: string | undefined;
   readonly rotate?: number | undefined;
+  readonly rotateSize?: number | undefined;
+  readonly rotatePackets?: number | undefined;
   readonly ring?: number | undefined;
+  readonly maxAge?: number | undefined;
+  readonly maxBytes?: number | undefined;
+  readonly minFree?: FreeSpace | undefined;
   readonly utc?: boolean | undefined;
   readonly clobber?: boolean | undefined;
+  readonly fileMode?: number | undefined;
+  readonly part?: boolean | undefined;
+  readonly sync?: SyncPolicy | undefined;
+  readonly compress?: CompressionFormat | undefined;
+  readonly z?: string | undefined;
+  readonly ledger?: boolean | undefined;
 }
 
-/** A `%` in the name, a rotation or a ring, or no name at all make a series; a name alone is one file. @throws OptionError */
-export function chooseOutput(request: OutputRequest): OutputOptions {
-  const { w, rotate, ring, utc = false, clobber = true } = request;
-  const given = rotate !== undefined ? '--rotate' : ring !== undefined ? '--ring' : utc ? '--utc' : undefined;
+/** Give any of these and it is a series. */
+const MAKE_A_SERIES = {
+  rotate: '--rotate',
+  rotateSize: '--rotate-size',
+  rotatePackets: '--rotate-packets',
+  ring: '--ring',
+  maxAge: '--max-age',
+  maxBytes: '--max-bytes',
+  minFree: '--min-free',
+  utc: '--utc',
+} as const;
+/** These need one. */
+const NEED_A_SERIES = {
+  fileMode: '--file-mode',
+  sync: '--sync',
+  compress: '--compress',
+  z: '-z',
+} as const;
+
+/**
+ * A `%` in the name, a rotation or a limit, or no name at all make a series; a name alone is one file. `snaplen`: a file of
+ * a series must have room for one packet. @throws OptionError
+ */
+export function chooseOutput(request: OutputRequest, snaplen: number): OutputOptions {
+  const { w, rotate, utc = false, clobber = true, part = true, ledger = true } = request;
+  const given = optionGiven(request, MAKE_A_SERIES);
   if (w === '') throw new OptionError('-w', w, 'expected a file name');
   if (w === '-' && given !== undefined)
     throw new OptionError('-w', '-', `a stream can't be rotated, leave out ${given}`);
-  if (w !== undefined && !w.includes('%') && given === undefined) return { kind: 'file', path: w, noClobber: !clobber };
+  if (w !== undefined && !w.includes('%') && given === undefined) {
+    const needy = optionGiven(request, NEED_A_SERIES) ?? (part ? (ledger ? undefined : '--no-ledger') : '--no-part');
+    if (needy !== undefined)
+      throw new OptionError('-w', w, `one file, and ${needy} needs a series: give --rotate or --ring`);
+    return { kind: 'file', path: w, noClobber: !clobber };
+  }
   if (!clobber)
     throw new OptionError('--no-clobber', w ?? DEFAULT_SERIES, 'a series never overwrites a file, leave it out');
+  const least = LONGEST_HEADERS + snaplen;
+  if (request.rotateSize !== undefined && request.rotateSize < least)
+    throw new OptionError('--rotate-size', String(request.rotateSize), `a packet of --snaplen needs ${least} bytes`);
   const zone = utc ? utcZone() : localZone();
-  const name = new SavefileName(w ?? DEFAULT_SERIES, zone);
-  return { kind: 'series', name, clock: new IntervalClock(rotate ?? DEFAULT_ROTATE_SEC, zone), keep: ring };
+  return {
+    kind: 'series',
+    zone,
+    name: new SavefileName(w ?? DEFAULT_SERIES, zone),
+    clock: new IntervalClock(rotate ?? DEFAULT_ROTATE_SEC, zone),
+    rotatePackets: request.rotatePackets ?? Number.POSITIVE_INFINITY,
+    rotateSize: request.rotateSize ?? Number.POSITIVE_INFINITY,
+    retention: {
+      keep: request.ring,
+      maxAgeSec: request.maxAge,
+      maxBytes: request.maxBytes,
+      minFree: request.minFree,
+    },
+    fileMode: request.fileMode ?? DEFAULT_FILE_MODE,
+    part,
+    sync: request.sync ?? 'close',
+    compress: request.compress,
+    command: request.z,
+    ledger,
+  };
+}
+
+/** The first of the named options that was given. */
+function optionGiven(
+  request: OutputRequest,
+  names: Readonly<Partial<Record<keyof OutputRequest, string>>>,
+): string | undefined {
+  for (const [key, name] of Object.entries(names)) {
+    const value = request[key as keyof OutputRequest];
+    if (value !== undefined && value !== false) return name;
+  }
+  return undefined;
+}
+
+/** `none`, `close`, or seconds as `parseDuration` takes them. @throws OptionError */
+export function parseSync(option: string, text: string): SyncPolicy {
+  if (text === 'none' || text === 'close') return text;
+  if (/^\d/.test(text)) return parseDuration(option, text);
+  throw new OptionError(option, text, 'expected none, close, or a time such as 30s');
+}
+
+/** The name or path of a program, without arguments. @throws OptionError */
+export function parseProgram(option: string, text: string): string {
+  if (text === '') throw new OptionError(option, text, 'expected the name of a program');
+  return text;
+}
+
+/** Permission bits in octal. @throws OptionError */
+export function parseFileMode(option: string, text: string): number {
+  const mode = /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
+  // Without it we could not adopt what a crash left.
+  if ((mode & OWNER_READ_WRITE) === OWNER_READ_WRITE) return mode;
+  throw new OptionError(option, text, 'expected three octal digits from 600 to 777, such as 640');
 }
 
 /** A decimal number (no sign, fraction or exponent) from `min` to `max`. */

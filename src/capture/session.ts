@@ -2,13 +2,17 @@
 // nothing the kernel accepted is left behind. One loop, one thread; README.md has a packet's way through it.
 //
 // Waiting is a synchronous poll(2) up to the next deadline, then one turn of the event loop with setImmediate, in which
-// signals and timers are seen; a signal ends the poll by EINTR (native-notes/event-loop.md).
+// signals, timers and background work are seen; they end the poll as a packet does (native-notes/event-loop.md).
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Output } from '../savefile/output.ts';
-import type { PacketSource, SourceStatistics } from './source.ts';
+import type { Absence, PacketSource, SourceStatistics } from './source.ts';
 
-/** A signal that arrives just before poll(2) begins is seen when it ends: so it ends once a second at the latest. */
+/** Timers do not end a wait, and the output has something to look after about so often. */
 const MAX_WAIT_MS = 1000;
+/** The wall clock and the monotonic one drift apart by less than this between two looks, unless the clock is set. */
+const STEP_MS = 500;
+/** Of the room between kernel and program, what is given up at a time when the output takes nothing. */
+const LOST_SHARE = 1 / 4;
 /** How often to try again when the output takes nothing more. */
 const HELD_WAIT_MS = 10;
 /** A packet that another processor has just let pass the old filter is in the ring after this time. */
@@ -19,15 +23,23 @@ export interface SessionOptions {
   readonly durationMs: number;
   /** After this time the kernel has handed over every packet it had accepted. */
   readonly settleMs: number;
+  /** What a user should know, one line. */
+  readonly notice: (text: string) => void;
 }
 
+/**
+ * received = written + dropped + noSpace + filtered + unread. At the end of a capture, unread are the packets that never
+ * will be, because `-c` was reached or the output ended.
+ */
 export interface SessionStatistics extends SourceStatistics {
   /** Packets in savefiles. */
   readonly written: number;
   /** Of these, packets older than their file's interval. */
   readonly late: number;
-  /** Packets accepted by the kernel that were not read, because `-c` was reached or the output ended. */
-  readonly unread: number;
+  /** Packets lost because storage took nothing for too long. */
+  readonly noSpace: number;
+  /** Packets that a filter outside the kernel left out. */
+  readonly filtered: number;
 }
 
 export class CaptureSession {
@@ -36,6 +48,10 @@ export class CaptureSession {
   readonly #options: SessionOptions;
   #stopping = false;
   #rotating = false;
+  #tickMs = 0;
+  #wallOffsetMs = 0;
+  /** As the source last saw it. */
+  #away: Absence | undefined;
 
   constructor(source: PacketSource, output: Output, options: SessionOptions) {
     this.#source = source;
@@ -54,46 +70,92 @@ export class CaptureSession {
   }
 
   statistics(): SessionStatistics {
-    const { written, late } = this.#output;
+    const { written, late, noSpace, held } = this.#output;
     const source = this.#source.statistics();
-    return { ...source, written, late, unread: source.received - source.dropped - written };
+    return { ...source, written, late, noSpace, filtered: 0, unread: source.unread + held };
   }
 
-  /** Captures until stopped, or until the count or the duration is reached. Closes the output, not the source. */
+  /**
+   * Captures until stopped, or until the count or the duration is reached. Closes the output, not the source, and resolves
+   * when the last savefile is complete.
+   */
   async run(): Promise<void> {
     const endMs = performance.now() + this.#options.durationMs;
+    this.#wallOffsetMs = Date.now() - performance.now();
     try {
       // The caller may be anywhere in a turn of the event loop; from here on each wait follows a look for signals.
       await setImmediate();
-      while (!this.#stopping && this.#output.limits.records > 0) {
+      while (!this.#stopping && !this.#output.done) {
         const drained = this.#source.drain(this.#output);
-        if (this.#rotating) this.#output.rotate();
-        this.#rotating = false;
+        if (this.#rotating && drained !== 'held') {
+          this.#output.rotate();
+          this.#rotating = false;
+        }
+        this.#tick();
         // Not while older packets are still in the ring: they belong into the file that due() closes.
         if (drained === 'empty' && Date.now() >= this.#output.dueMs) this.#output.due(Date.now());
         const remainingMs = endMs - performance.now();
         if (remainingMs <= 0) break;
-        if (drained === 'held') await setTimeout(HELD_WAIT_MS);
-        if (drained === 'empty') {
-          try {
-            this.#source.wait(this.#waitMs(remainingMs));
-          } catch (cause) {
-            // The interface has gone, say; what it had brought before is still in the ring.
-            await this.#drain();
-            throw cause;
-          }
-        }
+        if (drained === 'held') await this.#waitForOutput();
+        // The turn comes last before the wait: what has just been begun in the background must be on its way.
         await setImmediate();
+        if (drained !== 'empty' || this.#stopping || this.#rotating) continue;
+        await this.#attend(() => this.#source.wait(this.#waitMs(remainingMs)));
       }
       await this.#drain();
     } finally {
+      if (this.#source.away !== undefined) this.#recordGap(this.#source.away);
       this.#output.close();
+      await this.#output.settled({ type: 'stop', ...this.statistics() });
     }
+  }
+
+  /** Lets the source wait, or only look, and tells of an absence that is over. */
+  async #attend(wait: () => void): Promise<void> {
+    try {
+      wait();
+    } catch (cause) {
+      // The interface has gone, say; what it had brought before is still in the ring.
+      await this.#drain();
+      throw cause;
+    }
+    if (this.#away !== undefined && this.#source.away === undefined) this.#recordGap(this.#away);
+    this.#away = this.#source.away;
+  }
+
+  /** Until now, when it is over or the capture is. */
+  #recordGap(away: Absence): void {
+    this.#output.record({ type: 'gap', ...away, toMs: Date.now() });
+  }
+
+  /** What is to be done about once a second. */
+  #tick(): void {
+    const nowMs = performance.now();
+    if (nowMs < this.#tickMs) return;
+    this.#tickMs = nowMs + MAX_WAIT_MS;
+    const wallOffsetMs = Date.now() - performance.now();
+    const byMs = Math.round(wallOffsetMs - this.#wallOffsetMs);
+    this.#wallOffsetMs = wallOffsetMs;
+    if (Math.abs(byMs) >= STEP_MS) {
+      this.#options.notice(`the clock was set ${byMs > 0 ? 'forward' : 'back'} by ${Math.abs(byMs) / 1000} s`);
+      this.#output.record({ type: 'step', byMs });
+    }
+    this.#output.tick(Date.now());
   }
 
   #waitMs(remainingMs: number): number {
     const untilDueMs = this.#output.dueMs - Date.now();
     return Math.max(0, Math.ceil(Math.min(MAX_WAIT_MS, remainingMs, untilDueMs)));
+  }
+
+  /** The output takes nothing: packets wait in the ring. Where they will soon be too many, the oldest are given up. */
+  async #waitForOutput(): Promise<void> {
+    if (this.#output.stuck && this.#source.crowded)
+      this.#output.lose(() => this.#source.drain(this.#output, LOST_SHARE));
+    else {
+      await this.#attend(() => this.#source.look());
+      await setTimeout(HELD_WAIT_MS);
+    }
   }
 
   /**
@@ -103,15 +165,16 @@ export class CaptureSession {
   async #drain(): Promise<void> {
     this.#source.refuse();
     await setTimeout(REFUSED_MS);
-    let pending = this.#source.pending();
+    let pending = this.statistics().unread;
     let deadline = performance.now() + this.#options.settleMs;
-    while (this.#output.limits.records > 0 && pending > 0 && performance.now() < deadline) {
+    while (!this.#output.done && pending > 0 && performance.now() < deadline) {
       const drained = this.#source.drain(this.#output);
       if (drained === 'empty') this.#source.wait(HELD_WAIT_MS);
       else if (drained === 'held') await setTimeout(HELD_WAIT_MS);
       const before = pending;
-      pending = this.#source.pending();
+      pending = this.statistics().unread;
       if (pending < before) deadline = performance.now() + this.#options.settleMs;
     }
+    if (this.#output.stuck) this.#output.lose(() => this.#source.drain(this.#output));
   }
 }

@@ -1,35 +1,48 @@
 #!/usr/bin/env node
 // The program: reads the command line, runs the command, and turns whatever is thrown into one line on stderr and an
 // exit code: 1 the capture failed, 2 the call is wrong (option or filter).
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { CaptureError, OptionError } from '../errors.ts';
+import { VERSION } from '../version.ts';
 import { addCaptureOptions, capture } from './capture.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
 async function main(args: string[]): Promise<void> {
+  const [first, ...rest] = args;
+  // What is not needed is not loaded: each module costs a capture's start a millisecond.
+  if (first === 'verify') {
+    const { verifyCommand } = await import('./verify.ts');
+    await commandLine(verifyCommand()).parseAsync(rest, { from: 'user' });
+  } else if (first === 'release') {
+    const { releaseCommand } = await import('./release.ts');
+    await commandLine(releaseCommand()).parseAsync(rest, { from: 'user' });
+  } else {
+    await commandLine(captureCommand()).parseAsync(first === 'capture' ? rest : args, { from: 'user' });
+  }
+}
+
+function captureCommand(): Command {
   let dumpLevel = 0;
-  const program = addCaptureOptions(new Command('tsnetpcap'))
+  return addCaptureOptions(new Command('tsnetpcap'))
     .description('Captures packets into pcap savefiles, in a ring of files if asked, for as long as you like.')
-    .usage('[capture] [options] [expression]')
+    .usage('[capture] [options] [expression]\n       tsnetpcap verify|release --help')
     .argument('[expression...]', 'pcap-filter(7) expression; only packets it matches are captured')
-    .version(version(), '--version', 'print version')
+    .version(`tsnetpcap ${VERSION}, Node ${process.versions.node}`, '--version', 'print version')
+    .on('option:d', () => dumpLevel++)
+    .action(async (words: string[], flags) => capture(flags, words, dumpLevel));
+}
+
+/** What all commands have in common. */
+function commandLine(command: Command): Command {
+  return command
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
     .configureOutput({
       // Its guess at what was meant comes on a line of its own; an error is one line.
       outputError: (text, write) => write(text.replace(/^error: /, 'tsnetpcap: ').replace('\n(', ' (')),
-    })
-    .on('option:d', () => dumpLevel++)
-    .action(async (words: string[], flags) => capture(flags, words, dumpLevel));
-  await program.parseAsync(args[0] === 'capture' ? args.slice(1) : args, { from: 'user' });
-}
-
-function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return `tsnetpcap ${version}, Node ${process.versions.node}`;
+    });
 }
 
 function fail(cause: unknown): number {

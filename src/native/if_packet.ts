@@ -7,6 +7,7 @@ export const SOL_PACKET = 263;
 
 // Socket options at level SOL_PACKET.
 export const PACKET_ADD_MEMBERSHIP = 1;
+export const PACKET_DROP_MEMBERSHIP = 2;
 export const PACKET_RX_RING = 5;
 export const PACKET_STATISTICS = 6;
 export const PACKET_VERSION = 10;

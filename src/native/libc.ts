@@ -19,6 +19,7 @@ export function syscallError(syscall: string, path?: string): SyscallError {
 }
 
 // <asm-generic/socket.h>, <linux/socket.h>, <linux/if_ether.h>
+export const AF_UNIX = 1;
 export const AF_PACKET = 17;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
@@ -34,11 +35,15 @@ const socketFn = libc.func('int socket(int domain, int type, int protocol)');
 const setsockoptFn = libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)');
 const getsockoptFn = libc.func('int getsockopt(int fd, int level, int name, void *value, _Inout_ uint32_t *length)');
 const bindFn = libc.func('int bind(int fd, const void *address, uint32_t length)');
+const getsocknameFn = libc.func('int getsockname(int fd, void *address, _Inout_ uint32_t *length)');
+// Variadic in C; on Linux a pointer is passed all the same, on both of our architectures.
+const ioctlFn = libc.func('int ioctl(int fd, unsigned long request, void *argument)');
 const if_nametoindexFn = libc.func('unsigned int if_nametoindex(const char *name)');
 const closeFn = libc.func('int close(int fd)');
 const mmapFn = libc.func('void *mmap(void *address, size_t length, int prot, int flags, int fd, int64_t offset)');
 const munmapFn = libc.func('int munmap(void *address, size_t length)');
 const fallocateFn = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
+const flockFn = libc.func('int flock(int fd, int operation)');
 const pollFn = libc.func('int poll(void *fds, unsigned long count, int timeout)');
 
 export function socket(domain: number, type: number, protocol: number): number {
@@ -76,6 +81,19 @@ export function attachFilter(fd: number, instructions: Uint8Array): void {
 
 export function bind(fd: number, address: Uint8Array): void {
   if (bindFn(fd, address, address.byteLength) < 0) throw syscallError('bind');
+}
+
+/** Fills `address` with what the socket is bound to at present. */
+export function getsockname(fd: number, address: Uint8Array): void {
+  if (getsocknameFn(fd, address, [address.byteLength]) < 0) throw syscallError('getsockname');
+}
+
+/** A request about a network interface, to be answered in `argument`; false when there is no such interface. */
+export function ioctl(fd: number, request: number, argument: Uint8Array, what: string): boolean {
+  if (ioctlFn(fd, request, argument) === 0) return true;
+  const error = syscallError(`ioctl ${what}`);
+  if (error.code === 'ENODEV') return false;
+  throw error;
 }
 
 /** The interface's number, undefined when there is none of that name. */
@@ -120,24 +138,36 @@ export function fallocate(fd: number, offset: number, length: number): void {
   if (fallocateFn(fd, FALLOC_FL_KEEP_SIZE, offset, length) < 0) throw syscallError('fallocate');
 }
 
+const LOCK_EX_NB = 6;
+
+/** Takes the file's lock for as long as the descriptor is open; false when another process has it. flock(2) */
+export function tryLock(fd: number): boolean {
+  if (flockFn(fd, LOCK_EX_NB) === 0) return true;
+  const error = syscallError('flock');
+  if (error.code === 'EAGAIN' || error.code === 'EWOULDBLOCK') return false;
+  throw error;
+}
+
 export const POLLIN = 1;
 export const POLLERR = 8;
 
 /**
- * poll(2) on one descriptor, synchronously: the events seen, 0 when the time is up or a signal came (EINTR), so that
- * the event loop can turn. Allocates nothing.
+ * poll(2) on a descriptor and, beside it, on one that only ends the wait: returns the events of the first, 0 when the
+ * second was ready, the time is up or a signal came (EINTR), so that the event loop can turn. Allocates nothing.
  */
 export class Poll {
-  readonly #pollfd = new Uint8Array(8);
-  readonly #fields = new DataView(this.#pollfd.buffer);
+  readonly #pollfds = new Uint8Array(16);
+  readonly #fields = new DataView(this.#pollfds.buffer);
 
-  constructor(fd: number, events: number) {
+  constructor(fd: number, events: number, wakeFd: number) {
     this.#fields.setInt32(0, fd, true);
     this.#fields.setInt16(4, events, true);
+    this.#fields.setInt32(8, wakeFd, true);
+    this.#fields.setInt16(12, POLLIN, true);
   }
 
   wait(timeoutMs: number): number {
-    const ready: number = pollFn(this.#pollfd, 1, timeoutMs);
+    const ready: number = pollFn(this.#pollfds, 2, timeoutMs);
     if (ready > 0) return this.#fields.getInt16(6, true);
     if (ready < 0 && koffi.errno() !== koffi.os.errno['EINTR']) throw syscallError('poll');
     return 0;

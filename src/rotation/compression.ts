@@ -10,13 +10,13 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
-import { OptionError, SyscallError } from '../errors.ts';
+import { SyscallError } from '../errors.ts';
+import type { CompressionFormat } from './compression-format.ts';
 import type { Digest } from './digest.ts';
 import { filePieces, PIECE_SIZE } from './file-pieces.ts';
 import { type Compression, PART } from './name.ts';
-
-export type CompressionFormat = 'gzip' | 'zstd';
 
 const EXTENSION: Readonly<Record<CompressionFormat, Compression>> = { gzip: 'gz', zstd: 'zst' };
 
@@ -29,14 +29,6 @@ const ZSTD_COMPRESSION_LEVEL = 100;
 type CreateZstdCompress = (options: { chunkSize: number; params: Record<number, number> }) => Transform;
 /** Undefined before Node 22.15. */
 const { createZstdCompress } = zlib as { createZstdCompress?: CreateZstdCompress };
-
-/** @throws OptionError for anything else, and for zstd where this Node has none. */
-export function parseCompression(option: string, text: string): CompressionFormat {
-  if (text === 'zstd' && createZstdCompress === undefined)
-    throw new OptionError(option, text, `needs Node 22.15 or newer, this is ${process.versions.node}`);
-  if (text === 'gzip' || text === 'zstd') return text;
-  throw new OptionError(option, text, 'expected gzip or zstd');
-}
 
 /** What is in NAME.gz.part: the digest is that of the compressed bytes. */
 export interface CompressedCopy extends Digest {
@@ -75,39 +67,23 @@ export async function compressFile(
 }
 
 function createCompressor(format: CompressionFormat): Transform {
-  if (format === 'gzip') return zlib.createGzip({ chunkSize: PIECE_SIZE, level: GZIP_LEVEL });
+  // It takes no piece before it is done with the one before: they all lie in the same memory.
+  const options = { chunkSize: PIECE_SIZE, writableHighWaterMark: 1 };
+  if (format === 'gzip') return zlib.createGzip({ ...options, level: GZIP_LEVEL });
   if (createZstdCompress === undefined) throw new Error('unreachable: this Node has no zstd');
-  return createZstdCompress({ chunkSize: PIECE_SIZE, params: { [ZSTD_COMPRESSION_LEVEL]: ZSTD_LEVEL } });
+  return createZstdCompress({ ...options, params: { [ZSTD_COMPRESSION_LEVEL]: ZSTD_LEVEL } });
 }
 
 /** Hashes the compressed bytes as they are written, so that nobody has to read them again. */
 async function compress(from: string, compressor: Transform, to: FileHandle): Promise<Digest> {
   const hash = createHash('sha256');
   let bytes = 0;
-  const feeding = feed(from, compressor);
-  try {
-    for await (const piece of compressor as AsyncIterable<Uint8Array>) {
+  await pipeline(filePieces(from), compressor, async (pieces: AsyncIterable<Uint8Array>) => {
+    for await (const piece of pieces) {
       hash.update(piece);
       bytes += piece.length;
       await to.writeFile(piece); // behind the piece before; a short write is finished
     }
-  } finally {
-    await feeding;
-  }
+  });
   return { bytes, sha256: hash.digest('hex') };
-}
-
-/** Never rejects: who reads from the compressor gets the failure. */
-async function feed(from: string, compressor: Transform): Promise<void> {
-  try {
-    for await (const piece of filePieces(from)) {
-      // The callback says that nothing of the piece is needed any more.
-      await new Promise<void>((consumed, failed) => {
-        compressor.write(piece, (cause) => (cause ? failed(cause) : consumed()));
-      });
-    }
-    compressor.end();
-  } catch (cause) {
-    compressor.destroy(cause as Error);
-  }
 }

@@ -27,12 +27,12 @@ export const CONVERSIONS: Readonly<Record<string, string>> = {
 /** Conversions that stand for others. */
 export const ABBREVIATIONS: Readonly<Record<string, string>> = { F: '%Y-%m-%d', T: '%H:%M:%S', R: '%H:%M' };
 
+const DAY_SEC = 86400;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /**
  * Seconds since 1970, UTC, of the texts that a name holds, by their conversions; undefined without a year. What is
- * missing counts as its least. Of a local time that occurs twice it is one or the other, of one that never occurs a
- * time near it.
+ * missing counts as its least. Of a local time that occurs twice it is the second, of one that never occurs a time near it.
  */
 export function secOf(texts: ReadonlyMap<string, string>, zone: Pick<Zone, 'offsetAt'>): number | undefined {
   const number = (conversion: string): number | undefined => {
@@ -50,5 +50,8 @@ export function secOf(texts: ReadonlyMap<string, string>, zone: Pick<Zone, 'offs
   const day = dayOfYear ?? number('d') ?? number('e') ?? 1;
   const hour = number('H') ?? ((number('I') ?? 0) % 12) + (texts.get('p') === 'PM' ? 12 : 0);
   const local = Date.UTC(year, month - 1, day, hour, number('M') ?? 0, number('S') ?? 0) / 1000;
+  // The second, since a file that begins with the second pass must not seem older than what the first brought.
+  const offset = zone.offsetAt(local + DAY_SEC);
+  if (zone.offsetAt(local - offset) === offset) return local - offset;
   return local - zone.offsetAt(local - zone.offsetAt(local));
 }

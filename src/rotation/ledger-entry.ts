@@ -18,6 +18,14 @@ export interface Contents {
   readonly last: PacketTime | null;
 }
 
+/** What the kernel and the network card counted, while a savefile was open or in a whole capture. */
+export interface KernelCounts {
+  readonly received: number;
+  readonly dropped: number;
+  readonly ifDropped: number;
+  readonly queueFreezes: number;
+}
+
 /** Why a complete savefile was deleted. */
 export type EvictReason = 'ring' | 'max-age' | 'max-bytes' | 'min-free' | 'no-space' | 'released' | 'empty';
 
@@ -45,16 +53,19 @@ export type LedgerEvent =
     }
   /** A savefile was created, for records of [startSec, endSec). */
   | { readonly type: 'open'; readonly name: string; readonly startSec: number; readonly endSec: number }
-  /** It is closed and whole, and about to be published. `dropped` and `noSpace` were lost while it was open. */
-  | (Contents & {
-      readonly type: 'close';
-      readonly name: string;
-      readonly startSec: number;
-      readonly endSec: number;
-      readonly late: number;
-      readonly dropped: number;
-      readonly noSpace: number;
-    })
+  /**
+   * It is closed and whole, and about to be published. What was counted while it was open: packets that the kernel had
+   * received and not yet handed over at either end are counted with the file before the one they are in.
+   */
+  | (Contents &
+      KernelCounts & {
+        readonly type: 'close';
+        readonly name: string;
+        readonly startSec: number;
+        readonly endSec: number;
+        readonly late: number;
+        readonly noSpace: number;
+      })
   /** SHA-256 of the complete savefile. */
   | { readonly type: 'hash'; readonly name: string; readonly bytes: number; readonly sha256: string }
   /** NAME is about to be replaced by the file `as` (NAME.gz, NAME.zst), of which this is the size and the hash. */

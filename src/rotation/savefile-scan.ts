@@ -6,6 +6,7 @@ import { pipeline, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { CaptureError, FormatError, SyscallError } from '../errors.ts';
 import type { Interval } from './clock.ts';
+import { filePieces, PIECE_SIZE } from './file-pieces.ts';
 import type { PacketTime } from './ledger-entry.ts';
 import { FILE_HEADER_LENGTH, PCAP_MAGICS, type RecordTime, type SavefileFormat } from './savefile-start.ts';
 
@@ -30,7 +31,6 @@ export interface SavefileScan {
   readonly after: number;
 }
 
-const CHUNK_SIZE = 512 * 1024;
 const RECORD_HEADER_LENGTH = 16;
 /** Offsets in the file header, and in a record's, pcap-savefile(5). */
 const SNAPLEN_AT = 16;
@@ -172,21 +172,20 @@ function allZero(view: DataView, at: number, length: number): boolean {
 }
 
 /**
- * The bytes of a savefile, decompressed when it is called `.gz` or `.zst`, in chunks of half a MiB or less; `.part` behind
- * that is ignored. Throws `SyscallError` when it can't be read, `FormatError` when it can't be decompressed, `CaptureError`
- * ERR_NODE for `.zst` where this Node has no zstd.
+ * The bytes of a savefile, decompressed when it is called `.gz` or `.zst`, in chunks of 256 KiB or less, each valid
+ * until the next is asked for; `.part` behind that is ignored. Throws `SyscallError` when it can't be read, `FormatError`
+ * when it can't be decompressed, `CaptureError` ERR_NODE for `.zst` where this Node has no zstd.
  */
 export async function* savefileChunks(path: string): AsyncGenerator<Uint8Array, void, undefined> {
   const decompress = decompressor(path);
-  const file = createReadStream(path, { highWaterMark: CHUNK_SIZE });
-  // What goes wrong comes out of the last stream's iteration, so the callback has nothing to do.
-  const chunks = decompress === undefined ? file : pipeline(file, decompress, () => {});
+  if (decompress === undefined) return yield* filePieces(path);
   try {
-    yield* chunks;
+    // What goes wrong comes out of the iteration, so the callback has nothing to do.
+    yield* pipeline(createReadStream(path, { highWaterMark: PIECE_SIZE }), decompress, () => {});
   } catch (cause) {
-    const error = SyscallError.from(cause);
+    const error = SyscallError.from(cause, path);
     if (error instanceof CaptureError || !(cause instanceof Error)) throw error;
-    throw new FormatError(path, decompress?.bytesWritten ?? 0, 'compressed data', cause.message);
+    throw new FormatError(path, decompress.bytesWritten, 'compressed data', cause.message);
   }
 }
 
@@ -195,11 +194,11 @@ type Decompressor = Transform & { readonly bytesWritten: number };
 
 function decompressor(path: string): Decompressor | undefined {
   const name = path.replace(/\.part$/, '');
-  if (name.endsWith('.gz')) return zlib.createGunzip({ chunkSize: CHUNK_SIZE });
+  if (name.endsWith('.gz')) return zlib.createGunzip({ chunkSize: PIECE_SIZE });
   if (!name.endsWith('.zst')) return undefined;
   const { createZstdDecompress } = zlib as {
     readonly createZstdDecompress?: (options: { readonly chunkSize: number }) => Decompressor;
   };
-  if (createZstdDecompress !== undefined) return createZstdDecompress({ chunkSize: CHUNK_SIZE });
+  if (createZstdDecompress !== undefined) return createZstdDecompress({ chunkSize: PIECE_SIZE });
   throw new CaptureError('ERR_NODE', `${path}: zstd needs Node 22.15 or newer, this is ${process.versions.node}`);
 }

@@ -61,11 +61,19 @@ function readStart(path: string): DataView | undefined {
       const bytes = new Uint8Array(START_LENGTH);
       return new DataView(bytes.buffer, 0, readSync(fd, bytes));
     } finally {
-      closeSync(fd);
+      closeReadOnly(fd);
     }
   } catch (cause) {
     const error = SyscallError.from(cause);
     if (error instanceof SyscallError && ['ENOENT', 'EACCES', 'ELOOP'].includes(error.code)) return undefined;
     throw error;
+  }
+}
+
+function closeReadOnly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // Nothing was written, so nothing can be lost.
   }
 }

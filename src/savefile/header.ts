@@ -34,3 +34,14 @@ export function encodeFileHeader(header: FileHeader): Uint8Array {
   view.setUint32(20, header.linktype, true);
   return bytes;
 }
+
+/** The offset behind each whole record at the start of `bytes`, which begin with a record. */
+export function* recordEnds(bytes: Uint8Array): Generator<number, void> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  while (at + RECORD_HEADER_LENGTH <= bytes.length) {
+    at += RECORD_HEADER_LENGTH + view.getUint32(at + record.caplen, true);
+    if (at > bytes.length) return;
+    yield at;
+  }
+}

@@ -2,6 +2,7 @@
 import { fallocate } from '../native/libc.ts';
 import type { FileHeader } from './header.ts';
 import { Output } from './output.ts';
+import type { RecordSpan } from './sink.ts';
 import { PcapWriter } from './writer.ts';
 
 const STDOUT = 1;
@@ -16,6 +17,7 @@ export interface SingleFileOptions {
 export class SingleFile extends Output {
   readonly name: string;
   readonly dueMs: number = Number.POSITIVE_INFINITY;
+  readonly stuck: boolean = false;
   protected readonly writer: PcapWriter;
 
   /** @throws SyscallError */
@@ -29,13 +31,30 @@ export class SingleFile extends Output {
   }
 
   /** Only the count of records limits a single file, and then the capture is over. */
-  cut(): void {}
+  cut(): boolean {
+    return false;
+  }
+
+  protected wrote(_: Readonly<RecordSpan>, from: number, to: number): void {
+    this.limits.records -= to - from;
+  }
+
+  /** Whoever wants one file wants all of it. */
+  protected survives(): boolean {
+    return false;
+  }
 
   due(): void {}
 
   rotate(): void {}
 
+  tick(): void {}
+
+  record(): void {}
+
   close(): void {
     this.writer.close();
   }
+
+  async settled(): Promise<void> {}
 }

@@ -2,7 +2,7 @@
 // The capture session hands it whole spans of finished records; everyone else writes packet by packet.
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { SyscallError } from '../errors.ts';
-import { encodeFileHeader, type FileHeader, RECORD_HEADER_LENGTH, record } from './header.ts';
+import { encodeFileHeader, type FileHeader, RECORD_HEADER_LENGTH, record, recordEnds } from './header.ts';
 
 export { CaptureError, SyscallError } from '../errors.ts';
 export { type FileHeader, MAXIMUM_SNAPLEN, type Precision } from './header.ts';
@@ -27,14 +27,16 @@ export type Reserve = (fd: number, offset: number, length: number) => void;
  * A savefile being written. Packets are collected up to 128 KiB; spans of records go straight through.
  *
  * Every method throws `SyscallError` when the system refuses (ENOSPC, EIO, EPIPE, …); a regular file is then cut back to
- * its last whole record. A short write is finished. Where the descriptor does not block (a pipe in that mode) and is
- * full, methods return false: call `flush()` later, until it returns true, before anything else.
+ * its last whole record, and the records that did not arrive are kept: `flush()` tries them again, `abandon()` forgets
+ * them. A short write is finished. Where the descriptor does not block (a pipe in that mode) and is full, methods return
+ * false: call `flush()` later, until it returns true, before anything else.
  */
 export class PcapWriter {
   readonly fd: number;
   /** Bytes accepted so far, file header and what is not yet flushed included. */
   size = 0;
   readonly #snaplen: number;
+  readonly #isFile: boolean;
   #batch: Uint8Array = EMPTY;
   #batched = 0;
   /** What is on its way to the descriptor, and how much of it has arrived. */
@@ -42,6 +44,8 @@ export class PcapWriter {
   #done = 0;
   /** Bytes that have arrived in all, which is the offset in a file of ours. */
   #offset = 0;
+  /** Bytes of a record at the end of the file, of which the rest did not arrive: to be cut off before the next write. */
+  #torn = 0;
   readonly #reserve: Reserve | undefined;
   /** At which offset to ask for disk space next, Infinity for never. */
   #reserveAt: number;
@@ -57,6 +61,11 @@ export class PcapWriter {
     this.#reserve = reserve;
     this.#reserveAt = reserve === undefined ? Number.POSITIVE_INFINITY : RESERVE_SIZE;
     this.#snaplen = header.snaplen;
+    try {
+      this.#isFile = fstatSync(fd).isFile();
+    } catch (cause) {
+      throw SyscallError.from(cause);
+    }
     this.#send(encodeFileHeader(header));
   }
 
@@ -101,7 +110,9 @@ export class PcapWriter {
 
   /** Writes finished records behind all that came before. False: their memory is still needed. */
   writeRecords(records: Uint8Array): boolean {
-    if (!this.flush()) throw new Error('flush() has not returned true since the last false');
+    // Not when nothing waits: what is left to cut off may fail again, and these records are to be kept then as any others.
+    if ((this.#pending !== EMPTY || this.#batched > 0) && !this.flush())
+      throw new Error('flush() has not returned true since the last false');
     return this.#send(records);
   }
 
@@ -114,13 +125,49 @@ export class PcapWriter {
     return this.#write();
   }
 
+  /** How many records were accepted that have not arrived, after an error. */
+  get pendingRecords(): number {
+    return countRecords(this.#pending) + countRecords(this.#batch.subarray(0, this.#batched));
+  }
+
+  /** Forgets them. */
+  abandon(): void {
+    this.size -= this.#pending.length - this.#done + this.#batched;
+    this.#pending = EMPTY;
+    this.#done = 0;
+    this.#batched = 0;
+  }
+
+  /** Flushes, and gives back disk space that was not used. The descriptor stays open, and is the caller's again. */
+  finish(): void {
+    let failure: unknown;
+    try {
+      if (!this.flush()) this.#keepWhole();
+    } catch (cause) {
+      failure = cause;
+    }
+    try {
+      this.#trim();
+    } catch (cause) {
+      failure ??= cause;
+    }
+    if (failure !== undefined) throw failure;
+  }
+
   /** Flushes and closes. What a full descriptor does not take is lost. */
   close(): void {
+    let failure: unknown;
     try {
-      this.flush();
-    } finally {
-      this.#release();
+      this.finish();
+    } catch (cause) {
+      failure = cause;
     }
+    try {
+      closeSync(this.fd);
+    } catch (cause) {
+      failure ??= SyscallError.from(cause);
+    }
+    if (failure !== undefined) throw failure;
   }
 
   #send(bytes: Uint8Array): boolean {
@@ -132,6 +179,7 @@ export class PcapWriter {
   #write(): boolean {
     const bytes = this.#pending;
     try {
+      if (this.#torn > 0) this.#cutBack();
       while (this.#done < bytes.length) {
         if (this.#offset >= this.#reserveAt) this.#reserveMore();
         const most = WRITE_SIZE - (this.#offset % WRITE_SIZE);
@@ -141,11 +189,7 @@ export class PcapWriter {
       }
     } catch (cause) {
       if (cause instanceof Error && 'code' in cause && cause.code === 'EAGAIN') return false;
-      try {
-        this.#cutBack();
-      } catch {
-        // The disk refuses that as well; what it refused first says more.
-      }
+      this.#keepWhole();
       throw SyscallError.from(cause);
     }
     this.#pending = EMPTY;
@@ -163,38 +207,49 @@ export class PcapWriter {
     }
   }
 
-  /** Closes the descriptor. Truncating a file to the size it has frees the space beyond its end that was not used. */
-  #release(): void {
+  /** Truncating a file to the size it has frees the space beyond its end that was not used. */
+  #trim(): void {
+    if (!this.#reserved) return;
     try {
-      try {
-        if (this.#reserved) ftruncateSync(this.fd, fstatSync(this.fd).size);
-      } finally {
-        closeSync(this.fd);
-      }
+      ftruncateSync(this.fd, fstatSync(this.fd).size);
     } catch (cause) {
       throw SyscallError.from(cause);
     }
   }
 
-  /** After a failed write: a regular file ends with the last record that arrived whole, and the rest is forgotten. */
-  #cutBack(): void {
+  /** After a failed write: the file is to end with the last record that arrived whole, the next write to go on there. */
+  #keepWhole(): void {
     const bytes = this.#pending;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const header = this.size === bytes.length; // the file header, of which no part is worth keeping
-    let whole = 0;
-    while (!header && whole + RECORD_HEADER_LENGTH <= this.#done) {
-      const next = whole + RECORD_HEADER_LENGTH + view.getUint32(whole + record.caplen, true);
-      if (next > this.#done) break;
-      whole = next;
-    }
-    const torn = this.#done - whole;
-    this.#offset -= torn;
-    this.size -= bytes.length - whole + this.#batched;
-    this.#pending = EMPTY;
+    // Of the file header no part is worth keeping; from a stream nothing can be taken back.
+    const header = this.size === bytes.length;
+    const whole = this.#isFile ? (header ? 0 : wholeRecords(bytes.subarray(0, this.#done))) : this.#done;
+    this.#torn += this.#done - whole;
+    this.#pending = bytes.subarray(whole);
     this.#done = 0;
-    this.#batched = 0;
-    if (torn === 0) return;
-    const stat = fstatSync(this.fd);
-    if (stat.isFile()) ftruncateSync(this.fd, stat.size - torn); // not to `size`: the file may have begun with other bytes
+    try {
+      this.#cutBack();
+    } catch {
+      // The disk refuses that as well; what it refused first says more. The next write tries again.
+    }
   }
+
+  #cutBack(): void {
+    if (this.#torn === 0) return;
+    ftruncateSync(this.fd, fstatSync(this.fd).size - this.#torn); // not to #offset: it may have begun with other bytes
+    this.#offset -= this.#torn;
+    this.#torn = 0;
+  }
+}
+
+/** Length of the whole records at the start of `bytes`. */
+function wholeRecords(bytes: Uint8Array): number {
+  let whole = 0;
+  for (const next of recordEnds(bytes)) whole = next;
+  return whole;
+}
+
+function countRecords(bytes: Uint8Array): number {
+  let records = 0;
+  for (const _ of recordEnds(bytes)) records++;
+  return records;
 }

@@ -1,20 +1,14 @@
 // `-z CMD`: runs a program for each savefile that has become complete, as tcpdump does. The capture comes first: the lowest
 // priority, few at a time, and whatever goes wrong with one is said and never thrown.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { constants, setPriority } from 'node:os';
+import { spawn } from 'node:child_process';
 import { basename } from 'node:path';
-import { OptionError } from '../errors.ts';
 
 /** More would compete with the capture for processors and disk. */
 const MAX_RUNNING = 2;
 /** Our stdout may be a stream of packets; what the programs print belongs to what we say. */
 const STDERR = 2;
-
-/** A program's name, looked up in PATH, or its path. It gets no arguments besides the savefile. @throws OptionError */
-export function parseCompletionCommand(option: string, text: string): string {
-  if (text === '') throw new OptionError(option, text, 'expected the name of a program');
-  return text;
-}
+/** What nice(1) ends with when it could not start the program; it has said why. */
+const NICE_FAILURES: Readonly<Record<number, string>> = { 126: "can't be started", 127: 'not found' };
 
 export class CompletionCommand {
   readonly #command: string;
@@ -23,7 +17,10 @@ export class CompletionCommand {
   #running = 0;
   #waiting: (() => void)[] = [];
 
-  /** `notice`: called with one line for each run that failed. */
+  /**
+   * `command`: a program's name, looked up in PATH, or its path; it gets no arguments besides the savefile.
+   * `notice`: called with one line for each run that failed.
+   */
   constructor(command: string, notice: (text: string) => void) {
     this.#command = command;
     this.#notice = notice;
@@ -65,28 +62,20 @@ export class CompletionCommand {
     };
     try {
       // Without a shell: a savefile's name is no command. Node opens everything else close-on-exec.
-      const child = spawn(this.#command, [path], { stdio: ['ignore', STDERR, STDERR] });
+      // nice(1) becomes the program. Lowering the priority of one that runs already would come too late for what it starts.
+      const argv = ['-n', '19', '--', this.#command, path];
+      const child = spawn('nice', argv, { stdio: ['ignore', STDERR, STDERR] });
       child.once('error', (cause) => {
         if (child.pid === undefined) ended(reasonOf(cause)); // else it is running, and exits
       });
       child.once('exit', (code, signal) => {
         if (code === 0) ended();
-        else ended(code === null ? `ended by ${signal}` : `exit code ${code}`);
+        else ended(code === null ? `ended by ${signal}` : (NICE_FAILURES[code] ?? `exit code ${code}`));
       });
-      lowerPriority(child);
     } catch (cause) {
       // Some failures come this way, ENOMEM for one. Not within run(), which may be called while a file is published.
       setImmediate(() => ended(reasonOf(cause)));
     }
-  }
-}
-
-/** The child runs already, but has not got far; what it starts inherits the priority. */
-function lowerPriority({ pid }: ChildProcess): void {
-  try {
-    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_LOW);
-  } catch {
-    // Gone already, or of another user (a set-user-ID program): it does its work all the same.
   }
 }
 

@@ -59,8 +59,11 @@ describe.each([1, 1000, 100_000])('%i packets', (count) => {
     }
   });
 
-  test('sent: as many are received, in order', { timeout: BOUND_MS }, async () => {
-    const sequence = packets(await arrivals({ count, send: true })).map((packet) => readSequence('udp4', packet));
+  test.each([
+    ['sent', { send: true }],
+    ['injected with numbers', { numbered: true }],
+  ])('%s: as many are received, in order', { timeout: BOUND_MS }, async (_, how) => {
+    const sequence = packets(await arrivals({ count, ...how })).map((packet) => readSequence('udp4', packet));
     expect(sequence).toEqual(Array.from({ length: count }, (_, n) => n));
   });
 });
@@ -74,8 +77,11 @@ test('every kind of frame arrives as it was built', { timeout: BOUND_MS }, async
   expect(packets(await arrivals(...offers))).toEqual(built);
 });
 
-test('sent at a rate: spread over the time that takes', { timeout: BOUND_MS }, async () => {
-  const file = await arrivals({ count: 1000, send: true, rate: 1000 });
+test.each([
+  ['sent', { send: true }],
+  ['injected', { numbered: true }],
+])('%s at a rate: spread over the time that takes', { timeout: BOUND_MS }, async (_, how) => {
+  const file = await arrivals({ count: 1000, rate: 1000, ...how });
   const durationSec = execFileSync('capinfos', ['-T', '-r', '-M', '-u', file], { encoding: 'utf8' }).split('\t')[1];
   expect(Number(durationSec)).toBeGreaterThan(0.5);
 });

@@ -22,7 +22,20 @@ const PARSERS: readonly (readonly [
     ['0', '1023', '5GiB', '4097MiB', '64MB', '64m', 'MiB', '', '-1'],
   ],
   [options.parsePrecision, { micro: 'micro', nano: 'nano' }, ['n', 'milli', '']],
+  [options.parseProgram, { gzip: 'gzip', '/usr/bin/a b': '/usr/bin/a b' }, ['']],
+  [
+    options.parseFileMode,
+    { 600: 0o600, 640: 0o640, '0644': 0o644, 777: 0o777 },
+    ['', '0', '400', '200', '444', '040', '1640', '64', '648', 'rw-', '0o640', '-640'],
+  ],
+  [
+    options.parseSync,
+    { none: 'none', close: 'close', 1: 1, '30s': 30, '2m': 120 },
+    ['', '0', '0s', 'never', 'NONE', '-1', '1.5s'],
+  ],
 ];
+
+const SNAPLEN = 96;
 
 describe('values', () => {
   for (const [parse, good, bad] of PARSERS) {
@@ -44,22 +57,66 @@ describe('single file or series', () => {
     [{ w: 'cap.pcap', rotate: 60 }],
     [{ w: 'cap.pcap', ring: 3 }],
     [{ w: 'cap.pcap', utc: true }],
+    [{ w: 'cap.pcap', rotateSize: 1_000_000 }],
+    [{ w: 'cap.pcap', rotatePackets: 1 }],
+    [{ w: 'cap.pcap', maxAge: 60 }],
+    [{ w: 'cap.pcap', maxBytes: 1_000_000 }],
+    [{ w: 'cap.pcap', minFree: { share: 0.05 } }],
   ])('%j is a series', (request) => {
-    expect(options.chooseOutput(request).kind).toBe('series');
+    expect(options.chooseOutput(request, SNAPLEN).kind).toBe('series');
   });
 
   test.each([['cap.pcap'], ['-'], ['/dev/null']])('-w %s alone is a single file', (w) => {
-    expect(options.chooseOutput({ w })).toEqual({ kind: 'file', path: w, noClobber: false });
-    expect(options.chooseOutput({ w, clobber: false })).toMatchObject({ noClobber: true });
+    expect(options.chooseOutput({ w }, SNAPLEN)).toEqual({ kind: 'file', path: w, noClobber: false });
+    expect(options.chooseOutput({ w, clobber: false }, SNAPLEN)).toMatchObject({ noClobber: true });
   });
 
-  test('a series has an interval of an hour and keeps every file, unless told otherwise', () => {
-    const series = options.chooseOutput({ utc: true });
-    if (series.kind !== 'series') throw new Error('not a series');
-    expect(series.keep).toBeUndefined();
-    expect(series.clock.intervalAt(1_800_000_000)).toEqual({ startSec: 1_800_000_000, endSec: 1_800_003_600 });
-    expect(series.name.directory).toBe('/var/log/netpcap');
-    expect(series.name.at(0)).toBe('pcap-19700101000000.pcap');
+  function series(request: options.OutputRequest): options.SeriesOutput {
+    const output = options.chooseOutput(request, SNAPLEN);
+    if (output.kind !== 'series') throw new Error('not a series');
+    return output;
+  }
+
+  test('a series has an interval of an hour, keeps every file, and a ledger, unless told otherwise', () => {
+    const output = series({ utc: true });
+    expect(output).toMatchObject({
+      rotatePackets: Number.POSITIVE_INFINITY,
+      rotateSize: Number.POSITIVE_INFINITY,
+      retention: { keep: undefined, maxAgeSec: undefined, maxBytes: undefined, minFree: undefined },
+      fileMode: 0o640,
+      part: true,
+      sync: 'close',
+      compress: undefined,
+      command: undefined,
+      ledger: true,
+    });
+    expect(output.zone.utc).toBe(true);
+    expect(output.clock.intervalAt(1_800_000_000)).toEqual({ startSec: 1_800_000_000, endSec: 1_800_003_600 });
+    expect(output.name.directory).toBe('/var/log/netpcap');
+    expect(output.name.at(0)).toBe('pcap-19700101000000.pcap');
+  });
+
+  test('what is asked for is what the series does', () => {
+    const minFree = { bytes: 10 };
+    const limits = { rotate: 60, rotateSize: 1000, rotatePackets: 7, ring: 3, maxAge: 4, maxBytes: 5, minFree };
+    const rest = { fileMode: 0o600, part: false, sync: 30, compress: 'gzip', z: 'gzip', ledger: false } as const;
+    const output = series({ w: 'cap.pcap', utc: true, ...limits, ...rest });
+    expect(output).toMatchObject({
+      rotateSize: 1000,
+      rotatePackets: 7,
+      retention: { keep: 3, maxAgeSec: 4, maxBytes: 5, minFree },
+      fileMode: 0o600,
+      part: false,
+      sync: 30,
+      compress: 'gzip',
+      command: 'gzip',
+      ledger: false,
+    });
+    expect(output.clock.intervalAt(90)).toEqual({ startSec: 60, endSec: 120 });
+  });
+
+  test('a file of a series has room for the longest packet, whatever its header', () => {
+    expect(series({ w: 'cap.pcap', rotateSize: 24 + 16 + SNAPLEN }).rotateSize).toBe(136);
   });
 
   test.each([
@@ -69,8 +126,17 @@ describe('single file or series', () => {
     [{ w: 'cap-%s.pcap', clobber: false }, '--no-clobber'],
     [{ w: '%Y/cap.pcap' }, '-w'],
     [{ w: 'cap-%c.pcap' }, '%c'],
+    [{ w: 'cap.pcap', rotateSize: 24 + 16 + SNAPLEN - 1 }, '--rotate-size 135: a packet of --snaplen needs 136 bytes'],
+    [{ w: 'cap.pcap', fileMode: 0o600 }, '--file-mode'],
+    [{ w: 'cap.pcap', sync: 'none' as const }, '--sync'],
+    [{ w: 'cap.pcap', compress: 'gzip' as const }, '--compress'],
+    [{ w: 'cap.pcap', z: 'gzip' }, '-z'],
+    [{ w: 'cap.pcap', part: false }, '--no-part'],
+    [{ w: 'cap.pcap', ledger: false }, '--no-ledger'],
+    [{ w: '-', maxAge: 3 }, '--max-age'],
+    [{ w: '-', utc: true }, '--utc'],
   ])('%j is refused', (request, named) => {
-    expect(() => options.chooseOutput(request)).toThrow(OptionError);
-    expect(() => options.chooseOutput(request)).toThrow(named);
+    expect(() => options.chooseOutput(request, SNAPLEN)).toThrow(OptionError);
+    expect(() => options.chooseOutput(request, SNAPLEN)).toThrow(named);
   });
 });

@@ -6,7 +6,6 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -21,7 +20,7 @@ import { readSequence } from '../../bench/frames.ts';
 import { Lab } from '../../bench/lab.ts';
 import { offer } from '../../bench/offer.ts';
 import { Program } from '../program.ts';
-import { expectReadable, readSavefile, type SavefileRecord } from '../savefile.ts';
+import { expectReadable, readSavefile, type SavefileRecord, savefilesIn } from '../savefile.ts';
 
 const PATTERN = 'p-%Y%m%d%H%M%S.pcap';
 const EMPTY_FILE = 24;
@@ -45,7 +44,7 @@ beforeEach(() => {
   home = mkdtempSync(join(root, 'home-'));
 });
 
-const list = (): string[] => readdirSync(home).sort();
+const list = (): string[] => savefilesIn(home);
 const complete = (): string[] => list().filter((name) => name.endsWith('.pcap'));
 const records = (name: string): readonly SavefileRecord[] => readSavefile(join(home, name)).records;
 const numbers = (found: readonly SavefileRecord[]): number[] => found.map(({ packet }) => readSequence('udp4', packet));
@@ -98,7 +97,9 @@ test('a ring of seconds under load: every packet once, in its own second, and ne
     await program.kill();
     watcher.end();
   }
-  expect(watcher).toMatchObject({ mostComplete: 3, mostOpen: 1 });
+  // One that is written to, and for a moment the one before it that is being completed.
+  expect(watcher.mostOpen).toBeLessThanOrEqual(2);
+  expect(watcher.mostComplete).toBe(3);
   home = watcher.kept;
   const names = complete();
   expect(names.length).toBeGreaterThanOrEqual(10);
@@ -250,8 +251,8 @@ test('a name that exists is never overwritten: not by a restart, and not after a
     await killed.kill();
   }
   for (const expected of [
-    ['p-1.pcap.part', 'p-2.pcap', 'p.pcap'],
-    ['p-1.pcap.part', 'p-2.pcap', 'p-3.pcap', 'p.pcap'],
+    ['p-1.pcap', 'p-2.pcap', 'p.pcap'],
+    ['p-1.pcap', 'p-2.pcap', 'p-3.pcap', 'p.pcap'],
   ]) {
     const next = await start();
     try {
@@ -262,7 +263,7 @@ test('a name that exists is never overwritten: not by a restart, and not after a
     expect(list()).toEqual(expected);
   }
   expect(readFileSync(join(home, 'p.pcap')).equals(bytes)).toBe(true);
-  expect(readSavefile(join(home, 'p-1.pcap.part')).records).toEqual([]);
+  expect(readSavefile(join(home, 'p-1.pcap')).records).toEqual([]);
 });
 
 test.each([

@@ -2,9 +2,11 @@
 // does to real packets is in stop.test.ts and rotation.test.ts.
 import { readFile } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { CaptureSession } from '../../src/capture/session.ts';
-import type { Drained, PacketSource, SourceStatistics } from '../../src/capture/source.ts';
+import type { Absence, Drained, PacketSource, SourceStatistics } from '../../src/capture/source.ts';
+import { CaptureError } from '../../src/errors.ts';
+import type { LedgerEvent } from '../../src/rotation/ledger-entry.ts';
 import { Output } from '../../src/savefile/output.ts';
 import type { RecordSink } from '../../src/savefile/sink.ts';
 import type { PcapWriter } from '../../src/savefile/writer.ts';
@@ -14,12 +16,18 @@ const SETTLE_MS = 150;
 const RECEIVED = 100;
 const NEVER = Number.POSITIVE_INFINITY;
 
+const EMPTY = new Uint8Array(0);
+
 /** Whatever happens to the source and the output, in order. */
 let log: string[] = [];
+let notices: string[] = [];
 
 class ScriptedOutput extends Output {
   readonly name = 'scripted';
   dueMs = NEVER;
+  stuck = false;
+  /** What the capture told, in order. */
+  readonly events: LedgerEvent[] = [];
 
   /** It is never asked to write: the source below counts its packets itself. */
   protected get writer(): PcapWriter {
@@ -28,11 +36,38 @@ class ScriptedOutput extends Output {
 
   write(records: number): void {
     this.written += records;
-    this.limits.records -= records;
+    this.remaining -= records;
   }
 
-  cut(): void {
+  /** Loses records as `take()` does while losing. */
+  give(records: number): void {
+    this.take({ bytes: EMPTY, records, late: 0, firstSec: 0, firstNsec: 0, lastSec: 0, lastNsec: 0 });
+  }
+
+  cut(): boolean {
     log.push('cut');
+    return true;
+  }
+
+  override lose(drain: () => void): void {
+    log.push('lose');
+    super.lose(drain);
+  }
+
+  tick(): void {
+    log.push('output tick');
+  }
+
+  record(event: LedgerEvent): void {
+    this.events.push(event);
+  }
+
+  protected wrote(): void {
+    throw new Error('unreachable: nothing is written');
+  }
+
+  protected survives(): boolean {
+    throw new Error('unreachable: nothing is written');
   }
 
   due(): void {
@@ -47,14 +82,25 @@ class ScriptedOutput extends Output {
   close(): void {
     log.push('close');
   }
+
+  async settled(stop: LedgerEvent): Promise<void> {
+    await setTimeout(5);
+    this.record(stop);
+    log.push('settled');
+  }
 }
 
 /** Each `drain()` does the next of `steps`, then always `rest`. */
 class ScriptedSource implements PacketSource {
   left = 0;
+  crowded = false;
+  away: Absence | undefined;
+  /** What each drain() was asked for. */
+  readonly shares: number[] = [];
   rest: () => Drained = () => 'empty';
   readonly waitedMs: number[] = [];
   onWait: () => void = () => undefined;
+  onLook: () => void = () => undefined;
   readonly #steps: (() => Drained)[];
 
   constructor(...steps: (Drained | (() => Drained))[]) {
@@ -68,8 +114,13 @@ class ScriptedSource implements PacketSource {
     this.onWait();
   }
 
-  drain(_sink: RecordSink): Drained {
+  look(): void {
+    this.onLook();
+  }
+
+  drain(_sink: RecordSink, share = 1): Drained {
     log.push('drain');
+    this.shares.push(share);
     return (this.#steps.shift() ?? this.rest)();
   }
 
@@ -77,12 +128,8 @@ class ScriptedSource implements PacketSource {
     log.push('refuse');
   }
 
-  pending(): number {
-    return this.left;
-  }
-
   statistics(): SourceStatistics {
-    return { received: RECEIVED, dropped: 10, queueFreezes: 0, ifDropped: 0 };
+    return { received: RECEIVED, dropped: 10, queueFreezes: 0, ifDropped: 0, unread: this.left };
   }
 
   close(): void {
@@ -93,15 +140,17 @@ class ScriptedSource implements PacketSource {
 const ticker = setInterval(() => log.push('tick'), 1);
 afterAll(() => clearInterval(ticker));
 afterEach(() => {
+  vi.useRealTimers();
   log = [];
+  notices = [];
 });
 
 function session(source: PacketSource, output: Output, durationMs: number = NEVER): CaptureSession {
-  return new CaptureSession(source, output, { durationMs, settleMs: SETTLE_MS });
+  return new CaptureSession(source, output, { durationMs, settleMs: SETTLE_MS, notice: (text) => notices.push(text) });
 }
 
-/** What happened, without the ticks of the event loop. */
-const happened = (): string[] => log.filter((entry) => entry !== 'tick');
+/** What happened, without the ticks of the event loop and the output's own. */
+const happened = (): string[] => log.filter((entry) => !entry.endsWith('tick'));
 
 test('what is in the ring is written before the file that is due is closed', async () => {
   const output = new ScriptedOutput(NEVER);
@@ -110,7 +159,18 @@ test('what is in the ring is written before the file that is due is closed', asy
   const capture = session(source, output);
   source.onWait = () => capture.stop();
   await capture.run();
-  expect(happened()).toEqual(['drain', 'drain', 'drain', 'drain', 'drain', 'due', 'wait', 'refuse', 'close']);
+  expect(happened()).toEqual([
+    'drain',
+    'drain',
+    'drain',
+    'drain',
+    'drain',
+    'due',
+    'wait',
+    'refuse',
+    'close',
+    'settled',
+  ]);
 });
 
 test('an output that takes nothing is tried again after a while, without spinning or waiting for packets', async () => {
@@ -118,7 +178,7 @@ test('an output that takes nothing is tried again after a while, without spinnin
   const capture = session(source, new ScriptedOutput(NEVER));
   source.onWait = () => capture.stop();
   await capture.run();
-  expect(happened()).toEqual(['drain', 'drain', 'drain', 'drain', 'drain', 'wait', 'refuse', 'close']);
+  expect(happened()).toEqual(['drain', 'drain', 'drain', 'drain', 'drain', 'wait', 'refuse', 'close', 'settled']);
   const tries = log.join(' ').split('drain').slice(1, 5);
   for (const between of tries) expect(between).toContain('tick'); // a timer of 1 ms had its turn
 });
@@ -151,7 +211,7 @@ test('a duration ends it by itself, and what is still coming in is drained', asy
   );
   source.left = 5;
   await session(source, new ScriptedOutput(NEVER), 1).run();
-  expect(happened()).toEqual(['drain', 'wait', 'drain', 'refuse', 'close']);
+  expect(happened()).toEqual(['drain', 'wait', 'drain', 'refuse', 'close', 'settled']);
 });
 
 test('a stop refuses new packets and drains those accepted before, however long they keep coming', async () => {
@@ -167,7 +227,7 @@ test('a stop refuses new packets and drains those accepted before, however long 
   await capture.run();
   expect(source.left).toBe(0);
   const draining = Array.from({ length: 20 }, () => ['drain', 'wait']).flat();
-  expect(happened()).toEqual(['drain', 'wait', 'refuse', ...draining, 'close']);
+  expect(happened()).toEqual(['drain', 'wait', 'refuse', ...draining, 'close', 'settled']);
 });
 
 test('a stop ends all the same when nothing comes any more', async () => {
@@ -176,7 +236,7 @@ test('a stop ends all the same when nothing comes any more', async () => {
   const capture = session(source, new ScriptedOutput(NEVER));
   source.onWait = () => capture.stop();
   await capture.run();
-  expect(happened().slice(-1)).toEqual(['close']);
+  expect(happened().slice(-2)).toEqual(['close', 'settled']);
   expect(happened().filter((entry) => entry === 'drain').length).toBeGreaterThan(1);
 });
 
@@ -204,7 +264,7 @@ test('a stop before the start captures nothing, but drains what came since the s
   const capture = session(source, new ScriptedOutput(NEVER));
   capture.stop();
   await capture.run();
-  expect(happened()).toEqual(['refuse', 'drain', 'wait', 'close']);
+  expect(happened()).toEqual(['refuse', 'drain', 'wait', 'close', 'settled']);
 });
 
 test('the count is reached: no further drain, and what was accepted beyond it is said', async () => {
@@ -222,7 +282,7 @@ test('the count is reached: no further drain, and what was accepted beyond it is
   source.left = 60;
   const capture = session(source, output);
   await capture.run();
-  expect(happened()).toEqual(['drain', 'drain', 'refuse', 'close']);
+  expect(happened()).toEqual(['drain', 'drain', 'refuse', 'close', 'settled']);
   expect(capture.statistics()).toMatchObject({ received: RECEIVED, dropped: 10, written: 30, unread: 60 });
 });
 
@@ -235,7 +295,7 @@ test('a rotation that was asked for comes once, after what is in the ring', asyn
     if (source.waitedMs.length === 2) capture.stop();
   };
   await capture.run();
-  expect(happened()).toEqual(['drain', 'rotate', 'wait', 'drain', 'wait', 'refuse', 'close']);
+  expect(happened()).toEqual(['drain', 'rotate', 'wait', 'drain', 'wait', 'refuse', 'close', 'settled']);
 });
 
 test('a source that fails: the file is closed, and the error goes on', async () => {
@@ -243,7 +303,7 @@ test('a source that fails: the file is closed, and the error goes on', async () 
     throw new Error('the ring is broken');
   });
   await expect(session(source, new ScriptedOutput(NEVER)).run()).rejects.toThrow('the ring is broken');
-  expect(happened()).toEqual(['drain', 'drain', 'close']);
+  expect(happened()).toEqual(['drain', 'drain', 'close', 'settled']);
 });
 
 test('a signal that ends the first wait is seen before the next one', async () => {
@@ -274,5 +334,208 @@ test('the event loop turns while packets come without end', async () => {
   await setTimeout(5);
   capture.stop();
   await running;
-  expect(happened().slice(-2)).toEqual(['refuse', 'close']);
+  expect(happened().slice(-3)).toEqual(['refuse', 'close', 'settled']);
+});
+
+describe('an output that takes nothing', () => {
+  test('for lack of storage: packets wait, and only where they become too many the oldest are given up', async () => {
+    const output = new ScriptedOutput(NEVER);
+    output.stuck = true;
+    const source = new ScriptedSource(
+      'held',
+      'held',
+      () => {
+        source.crowded = true;
+        return 'held';
+      },
+      () => {
+        output.give(20);
+        source.crowded = false;
+        return 'more';
+      },
+      'held',
+      () => {
+        output.stuck = false;
+        return 'empty';
+      },
+    );
+    const capture = session(source, output);
+    source.onWait = () => capture.stop();
+    await capture.run();
+    const steps = ['drain', 'drain', 'drain', 'lose', 'drain', 'drain', 'drain', 'wait', 'refuse', 'close', 'settled'];
+    expect(happened()).toEqual(steps);
+    expect(source.shares).toEqual([1, 1, 1, 1 / 4, 1, 1]);
+    expect(capture.statistics()).toMatchObject({ written: 0, noSpace: 20 });
+  });
+
+  test('at the end, and storage still fails: what is left is lost, and counted', async () => {
+    const output = new ScriptedOutput(NEVER);
+    output.stuck = true;
+    const source = new ScriptedSource();
+    source.left = 90;
+    source.rest = () => 'held';
+    const capture = session(source, output);
+    const running = capture.run();
+    capture.stop();
+    output.lose = (drain) => {
+      source.rest = () => {
+        output.noSpace += source.left;
+        source.left = 0;
+        return 'empty';
+      };
+      drain();
+    };
+    await running;
+    expect(happened().slice(-3)).toEqual(['drain', 'close', 'settled']);
+    expect(capture.statistics()).toMatchObject({ received: RECEIVED, dropped: 10, noSpace: 90, unread: 0 });
+  });
+
+  test('a rotation that was asked for waits until it takes something again', async () => {
+    const source = new ScriptedSource('held', 'held');
+    const capture = session(source, new ScriptedOutput(NEVER));
+    capture.rotate();
+    source.onWait = () => capture.stop();
+    await capture.run();
+    expect(happened()).toEqual(['drain', 'drain', 'drain', 'rotate', 'wait', 'refuse', 'close', 'settled']);
+  });
+});
+
+test('what is told last is the balance of the capture', async () => {
+  const output = new ScriptedOutput(30);
+  output.late = 2;
+  const source = new ScriptedSource(() => {
+    output.write(30);
+    return 'held';
+  });
+  source.left = 60;
+  await session(source, output).run();
+  expect(output.events).toEqual([
+    {
+      type: 'stop',
+      received: 100,
+      written: 30,
+      dropped: 10,
+      noSpace: 0,
+      filtered: 0,
+      unread: 60,
+      ifDropped: 0,
+      queueFreezes: 0,
+      late: 2,
+    },
+  ]);
+});
+
+describe('an interface that is away', () => {
+  const away: Absence = { device: 'cap0', reason: 'down', fromMs: 1000 };
+  const removed: Absence = { ...away, reason: 'removed' };
+  const gap = { type: 'gap', device: 'cap0', fromMs: 1000, toMs: expect.any(Number) };
+
+  /** Runs a capture that sees it as in each of `states`, one a wait, and is stopped then. */
+  async function runWhile(states: readonly (Absence | undefined)[]): Promise<ScriptedOutput> {
+    const output = new ScriptedOutput(NEVER);
+    const source = new ScriptedSource();
+    const capture = session(source, output);
+    const left = [...states];
+    source.onWait = () => {
+      source.away = left.shift();
+      if (left.length === 0) capture.stop();
+    };
+    await capture.run();
+    expect(output.events.pop()?.type).toBe('stop');
+    return output;
+  }
+
+  test('is told when it is back, as what it was in the end', async () => {
+    const { events } = await runWhile([undefined, away, away, undefined, away, removed, undefined, undefined]);
+    expect(events).toEqual([
+      { ...gap, reason: 'down' },
+      { ...gap, reason: 'removed' },
+    ]);
+  });
+
+  test('is told at the end when it does not come back', async () => {
+    expect((await runWhile([undefined, removed])).events).toEqual([{ ...gap, reason: 'removed' }]);
+    expect((await runWhile([undefined, removed, removed])).events).toEqual([{ ...gap, reason: 'removed' }]);
+  });
+
+  test('is looked after while the output takes nothing', async () => {
+    const output = new ScriptedOutput(NEVER);
+    const source = new ScriptedSource('held', 'held', 'held');
+    const capture = session(source, output);
+    const states = [away, undefined];
+    source.onLook = () => {
+      source.away = states.shift();
+    };
+    source.onWait = () => capture.stop();
+    await capture.run();
+    expect(output.events[0]).toEqual({ ...gap, reason: 'down' });
+  });
+
+  test('for good: what it had brought is drained, then the error goes on', async () => {
+    const output = new ScriptedOutput(NEVER);
+    const source = new ScriptedSource('empty', () => {
+      source.left = 0;
+      return 'empty';
+    });
+    source.left = 5;
+    source.onWait = () => {
+      source.away = removed;
+      source.onWait = () => {};
+      throw new CaptureError('ERR_INTERFACE_GONE', 'cap0: the interface disappeared');
+    };
+    await expect(session(source, output).run()).rejects.toThrow('cap0: the interface disappeared');
+    expect(happened()).toEqual(['drain', 'wait', 'refuse', 'drain', 'wait', 'close', 'settled']);
+    expect(output.events.map(({ type }) => type)).toEqual(['gap', 'stop']);
+  });
+});
+
+describe('the clock', () => {
+  const NOON = Date.parse('2026-03-01T12:00:00Z');
+
+  /** Runs a capture that meanwhile sees the clock set by each of `steps`, in milliseconds, once a look at the clock. */
+  async function runWhileSet(steps: readonly number[]): Promise<ScriptedOutput> {
+    vi.useFakeTimers({ toFake: ['Date', 'performance'], now: NOON });
+    const output = new ScriptedOutput(NEVER);
+    const source = new ScriptedSource();
+    const capture = session(source, output);
+    const left = [...steps];
+    source.onWait = () => {
+      vi.advanceTimersByTime(1000); // of both clocks
+      const step = left.shift();
+      if (step === undefined) capture.stop();
+      else vi.setSystemTime(Date.now() + step);
+    };
+    await capture.run();
+    return output;
+  }
+
+  test('set forward and back is noticed and told, once each', async () => {
+    const output = await runWhileSet([0, 7_200_000, 0, -7_200_250, 0, 1500]);
+    expect(output.events.slice(0, -1)).toEqual([7_200_000, -7_200_250, 1500].map((byMs) => ({ type: 'step', byMs })));
+    expect(notices).toEqual([
+      'the clock was set forward by 7200 s',
+      'the clock was set back by 7200.25 s',
+      'the clock was set forward by 1.5 s',
+    ]);
+  });
+
+  test('that drifts is not', async () => {
+    const output = await runWhileSet([100, -100, 300, -400, 20, 20, 20, 400]);
+    expect(output.events.map(({ type }) => type)).toEqual(['stop']);
+    expect(notices).toEqual([]);
+  });
+
+  test('lets the output look after its own about once a second, however many packets come', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'performance'], now: NOON });
+    const source = new ScriptedSource();
+    const capture = session(source, new ScriptedOutput(NEVER));
+    let drains = 0;
+    source.rest = () => {
+      vi.advanceTimersByTime(10);
+      if (++drains === 1000) capture.stop();
+      return 'more';
+    };
+    await capture.run();
+    expect(log.filter((entry) => entry === 'output tick')).toHaveLength(10);
+  });
 });

@@ -1,7 +1,7 @@
 // How a capture ends: with every packet that the kernel had accepted, in a file of whole records, under any load. Live,
 // in a lab; needs root, and fails without it.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { readSequence } from '../../bench/frames.ts';
 import { Lab } from '../../bench/lab.ts';
 import { offer } from '../../bench/offer.ts';
 import { Program } from '../program.ts';
-import { expectReadable, readSavefile } from '../savefile.ts';
+import { expectReadable, readSavefile, savefilesIn } from '../savefile.ts';
 
 /** With a snaplen of 64. */
 const RECORD = 16 + 64;
@@ -51,7 +51,7 @@ test.each([
   ['a series', 'load-%Y.pcap', ['--rotate', '1s']],
 ])('SIGTERM under full load, %s: it ends while packets still come, and the counts agree', async (_, name, options) => {
   const home = mkdtempSync(join(directory, 'load-'));
-  const bytes = (): number => readdirSync(home).reduce((sum, each) => sum + statSync(join(home, each)).size, 0);
+  const bytes = (): number => savefilesIn(home).reduce((sum, each) => sum + statSync(join(home, each)).size, 0);
   const program = await Program.capture(lab, ['-i', 'cap0', '-s', '64', '-w', join(home, name), ...options]);
   const load = new AbortController();
   let loaded = true;
@@ -69,7 +69,7 @@ test.each([
     // What was in the ring, and no packet of those that went on coming: there are gaps between a million and the next,
     // in which it could have ended by luck.
     expect(captured - before).toBeLessThan(500_000);
-    const files = readdirSync(home);
+    const files = savefilesIn(home);
     expect(files.filter((each) => !each.endsWith('.pcap'))).toEqual([]);
     const records = files.map((each) => readSavefile(join(home, each)).records.length);
     const written = records.reduce((sum, each) => sum + each, 0);
@@ -97,10 +97,10 @@ test('SIGTERM without any packet, and a second one behind it: an empty savefile'
   }
 });
 
-test('an interface that goes away: what it had brought is in the file, exit code 1', async () => {
+test('--exit-on-down and an interface that is removed: what it had brought is in the file, exit code 1', async () => {
   const own = Lab.create();
   const file = join(directory, 'gone.pcap');
-  const program = await Program.capture(own, ['-i', 'cap0', '-w', file]);
+  const program = await Program.capture(own, ['-i', 'cap0', '--exit-on-down', '-w', file]);
   try {
     expect(await offer(own, { count: 2000 })).toBe(2000);
     own.exec(['ip', 'link', 'delete', 'cap0']);
@@ -118,10 +118,10 @@ test('SIGTERM during a series completes its last file', async () => {
   const home = join(directory, 'series');
   const program = await Program.capture(lab, ['-i', 'cap0', '--rotate', '1d', '-w', join(home, 'p-%s.pcap')]);
   try {
-    expect(readdirSync(home)).toEqual([expect.stringMatching(/^p-\d+\.pcap\.part$/)]);
+    expect(savefilesIn(home)).toEqual([expect.stringMatching(/^p-\d+\.pcap\.part$/)]);
     expect(await offer(lab, { count: 2000 })).toBe(2000);
     expect(await program.stop()).toEqual({ captured: 2000, received: 2000, dropped: 0 });
-    const [only = '', ...others] = readdirSync(home);
+    const [only = '', ...others] = savefilesIn(home);
     expect([only, others]).toEqual([expect.stringMatching(/^p-\d+\.pcap$/), []]);
     expectReadable(join(home, only), 2000);
   } finally {

@@ -1,6 +1,6 @@
 // The program under every Node it is made for: the same packets, at the same time, the same file. Live, in a lab; needs
 // root and the Nodes that scripts/test installs, and fails without them.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import { FRAME_KINDS } from '../../bench/frames.ts';
 import { Lab } from '../../bench/lab.ts';
 import { offer } from '../../bench/offer.ts';
 import { PROGRAM, Program } from '../program.ts';
-import { expectReadable, readSavefile } from '../savefile.ts';
+import { expectReadable, readSavefile, savefilesIn } from '../savefile.ts';
 
 const MAJORS = ['22', '24'];
 
@@ -65,7 +65,7 @@ test('a file and a series of the same packets are the same under each', async ()
       const { captured, received, dropped } = await program.stop();
       expect({ received, dropped }).toEqual({ received: captured, dropped: 0 });
       const { home = '' } = captures[index] ?? {};
-      const [only = '', ...others] = readdirSync(home);
+      const [only = '', ...others] = savefilesIn(home);
       expect(others).toEqual([]);
       files.push(join(home, only));
       expectReadable(join(home, only), captured);

@@ -23,7 +23,7 @@ import { Lab } from '../../bench/lab.ts';
 import { offer } from '../../bench/offer.ts';
 import { libc, syscallError } from '../../src/native/libc.ts';
 import { PROGRAM, Program } from '../program.ts';
-import { expectReadable, readSavefile } from '../savefile.ts';
+import { expectReadable, readSavefile, savefilesIn } from '../savefile.ts';
 
 /** What a pipe of Linux holds, unless it is told otherwise. */
 const PIPE_SIZE = 65536;
@@ -278,7 +278,7 @@ test('missing directories are made for owner and group, and so is a file of a se
     await program.stop();
     const mode = (path: string): string => (statSync(join(home, path)).mode & 0o777).toString(8);
     expect(['a', 'a/b', 'a/b/c'].map(mode)).toEqual(['750', '750', '750']);
-    const [only = '', ...others] = readdirSync(join(home, 'a/b/c'));
+    const [only = '', ...others] = savefilesIn(join(home, 'a/b/c'));
     expect(others).toEqual([]);
     expect(mode(join('a/b/c', only))).toBe('640');
   } finally {

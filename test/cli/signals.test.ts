@@ -1,6 +1,6 @@
 // What makes a running capture speak or end: signals, -c, --duration, and a terminal that goes away. Live, in a lab; needs
 // root, and fails without it. SIGTERM and SIGINT are in test/capture/stop, SIGHUP of a series in test/capture/rotation.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { readSequence } from '../../bench/frames.ts';
 import { Lab } from '../../bench/lab.ts';
 import { offer } from '../../bench/offer.ts';
 import { PROGRAM, Program } from '../program.ts';
-import { expectReadable, readSavefile } from '../savefile.ts';
+import { expectReadable, readSavefile, savefilesIn } from '../savefile.ts';
 
 const RECORD = 16 + 128;
 
@@ -77,7 +77,7 @@ test.each([1, 300])('-c %i ends in the middle of a block, and says how many pack
       expect({ captured, dropped }).toEqual({ captured: count, dropped: 0 });
       expect(program.stderr).toMatch(new RegExp(`^${received - count} packets? not read$`, 'm'));
     }
-    const [only = '', ...others] = readdirSync(home);
+    const [only = '', ...others] = savefilesIn(home);
     expect(others).toEqual([]);
     for (const path of [file, join(home, only)]) {
       const numbers = readSavefile(path).records.map(({ packet }) => readSequence('udp4', packet));
@@ -127,7 +127,7 @@ test('nobody reads stderr any more: the capture goes on and ends as told', async
     expect(program.ended).toBe(false);
     program.signal('SIGTERM');
     expect(await program.exit()).toBe(0);
-    const [only = '', ...others] = readdirSync(home);
+    const [only = '', ...others] = savefilesIn(home);
     expect([only, others]).toEqual([expect.stringMatching(/^p-\d+\.pcap$/), []]);
     expectReadable(join(home, only), 200);
   } finally {
@@ -187,7 +187,7 @@ test('a terminal that goes away stops the capture, and its last file is complete
     expect(await offer(lab, { count: 100 })).toBe(100);
     await program.kill();
     await expect.poll(running, { timeout: 10_000 }).toBe(false);
-    const [only = '', ...others] = readdirSync(home);
+    const [only = '', ...others] = savefilesIn(home);
     expect([only, others]).toEqual([expect.stringMatching(/^p-\d+\.pcap$/), []]);
     expectReadable(join(home, only), 100);
   } finally {

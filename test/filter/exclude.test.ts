@@ -216,7 +216,7 @@ class Socket {
     const data = new Uint8Array(16);
     const from = new Uint8Array(sockaddr_ll.sizeof);
     const view = new DataView(from.buffer);
-    const poll = new libc.Poll(this.fd, libc.POLLIN);
+    const poll = new libc.Poll(this.fd, libc.POLLIN, -1);
     while (open.size > 0) {
       if (poll.wait(10_000) === 0) throw new Error(`the last frame was not seen at ${[...open].join(', ')}`);
       if (recvfromFn(this.fd, data, data.byteLength, MSG_DONTWAIT, from, [from.byteLength]) < 0) {

@@ -1,7 +1,7 @@
 // Compressed copies of savefiles: what gzip(1) and zstd(1) make of them, and what is left when the disk is full, a read
 // fails, or the process is killed. Needs root, and fails without it: it mounts. zstd is tried with the Node 24 that
 // scripts/test installs; this file's own Node is made to look like one without it.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -20,7 +20,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, expect, test, vi } from 'vitest';
 import { trafficSavefile } from '../../bench/traffic.ts';
 import { OptionError, SyscallError } from '../../src/errors.ts';
-import { compressFile, parseCompression } from '../../src/rotation/compression.ts';
+import { compressFile } from '../../src/rotation/compression.ts';
+import { parseCompression } from '../../src/rotation/compression-format.ts';
 import { hashFile } from '../../src/rotation/digest.ts';
 import { Program } from '../program.ts';
 
@@ -63,7 +64,8 @@ const compressElsewhere = (format: string): Program =>
     '--no-warnings',
     '--input-type=module',
     '-e',
-    `import { compressFile, parseCompression } from ${JSON.stringify(MODULE)};
+    `import { compressFile } from ${JSON.stringify(MODULE)};
+     import { parseCompression } from ${JSON.stringify(MODULE.replace('.ts', '-format.ts'))};
      const format = parseCompression('--compress', ${JSON.stringify(format)});
      console.log(JSON.stringify(await compressFile(${JSON.stringify(dir)}, ${JSON.stringify(NAME)}, format, 0o600)));`,
   ]);
@@ -81,6 +83,18 @@ test.each([24, 2000, 3_000_000])('gzip(1) gives a savefile of %i bytes back', as
   expect(execFileSync('gzip', ['-dc'], { input: readFileSync(part), maxBuffer: 2 ** 26 }).equals(savefile)).toBe(true);
   if (bytes > 100_000) expect(copy.bytes).toBeLessThan(bytes * 0.7);
   expect(descriptors()).toBe(before);
+});
+
+test('pieces of any size: each is compressed before the next one takes its place', async () => {
+  const savefile = trafficSavefile(1_000_000, 96);
+  execFileSync('mkfifo', [join(dir, NAME)]);
+  const writer = spawn('dd', ['bs=3000', 'status=none', `of=${join(dir, NAME)}`], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+  writer.stdin.end(savefile);
+  await compressFile(dir, NAME, 'gzip', 0o600);
+  const back = execFileSync('gzip', ['-dc'], { input: readFileSync(join(dir, `${NAME}.gz.part`)), maxBuffer: 2 ** 26 });
+  expect(back.equals(savefile)).toBe(true);
 });
 
 test('zstd(1) gives a savefile back that a Node with zstd compressed', async () => {
@@ -115,7 +129,7 @@ test('the option', () => {
   });
 });
 
-test.each([700, 0])(
+test.each([700, 500, 300, 100, 0])(
   'a disk with only %i KiB left: the savefile stays, no copy does, and later it succeeds',
   async (kib) => {
     const disk = join(dir, 'disk');

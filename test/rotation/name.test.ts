@@ -50,6 +50,32 @@ describe('names', () => {
   });
 
   test.each([
+    ['/var/log/netpcap/pcap-%Y%m%d%H%M%S.pcap', 'pcap'],
+    ['cap.pcap', 'cap'],
+    ['cap', 'cap'],
+    ['%s.pcap', 'series'],
+    ['%Y-%m-%d_%H.pcap', 'series'],
+    ['pcap-%F-eth0.pcap', 'pcap-eth0'],
+    ['a.b_%H-c d.%Y.pcap', 'a-b-c-d'],
+    ['100%%-%H.pcap', '100%'],
+    ['.hidden-%s', 'hidden'],
+    ['büro %F.pcap', 'büro'],
+  ])('the files beside those of %s are called %s', (pattern, series) => {
+    expect(new SavefileName(pattern, utcZone()).series).toBe(series);
+    expect(new SavefileName(pattern, utcZone()).pattern).toBe(pattern);
+  });
+
+  test.each(['pcap-%Y%m%d%H%M%S.pcap', 'cap-%s', '%H%%.%Y%m%d.pcap', 'cap.%Y', 'cap-%z-1.pcap'])(
+    'the name behind one of %s has the next suffix',
+    (pattern) => {
+      const name = new SavefileName(pattern, utcZone());
+      for (const suffix of [0, 1, 8, 9, 99]) {
+        expect(name.next(name.at(NEW_YEAR, suffix))).toBe(name.at(NEW_YEAR, suffix + 1));
+      }
+    },
+  );
+
+  test.each([
     ['%Y/pcap-%H.pcap', 'only the file name takes conversions'],
     ['%%%d/pcap-%H.pcap', 'only the file name takes conversions'],
     ['dir/', 'expected a file name at the end'],
@@ -167,11 +193,19 @@ describe('parsing', () => {
     }
   });
 
-  test('both passes of an hour are read as one of them', () => {
-    process.env['TZ'] = 'Europe/Berlin';
+  test.each([
+    ['Europe/Berlin', '2026-10-25T00:00Z', 3600],
+    ['America/New_York', '2026-11-01T05:00Z', 3600],
+    ['Asia/Tokyo', '1948-09-11T14:00Z', 3600],
+    ['Australia/Lord_Howe', '2026-04-04T14:30Z', 1800],
+    ['Pacific/Apia', '2012-03-31T13:00Z', 3600],
+  ])('of an hour that comes twice in %s, both passes are read as the second', (zone, first, back) => {
+    process.env['TZ'] = zone;
     const name = new SavefileName('pcap-%Y%m%d%H%M%S.pcap', localZone());
-    const first = utc('2026-10-25T00:00Z');
-    expect(name.at(first)).toBe(name.at(first + 3600));
-    expect([first, first + 3600]).toContain(name.parse(name.at(first))?.sec);
+    for (const behind of [0, 1, back - 1]) {
+      const sec = utc(first) + behind;
+      expect(name.at(sec)).toBe(name.at(sec + back));
+      expect(name.parse(name.at(sec))?.sec).toBe(sec + back);
+    }
   });
 });

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import {
   closeSync,
   constants,
+  fstatSync,
   fsyncSync,
   mkdtempSync,
   openSync,
@@ -14,10 +15,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SyscallError } from '../../src/errors.ts';
 import { fallocate } from '../../src/native/libc.ts';
 import { PcapWriter } from '../../src/savefile/writer.ts';
+import { expectReadable, readSavefile } from '../savefile.ts';
+import { Tmpfs } from '../tmpfs.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'writer-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -93,36 +96,170 @@ test('an existing file is emptied, or refused when asked', () => {
   expect(statSync(path).size).toBe(24);
 });
 
-test('a disk that fills up: the error is typed and the file ends with a whole record', () => {
-  const mount = mkdtempSync(join(dir, 'full-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=300k', 'tmpfs', mount]);
-  try {
-    const path = join(mount, 'full.pcap');
-    const writer = PcapWriter.create(path, { ...HEADER, snaplen: 262144 });
-    const span = Buffer.alloc(100 * (16 + 1000));
-    for (let at = 0; at < span.length; at += 1016) {
-      span.writeUInt32LE(1000, at + 8);
-      span.writeUInt32LE(1000, at + 12);
+describe('a disk that fills up', () => {
+  let disk: Tmpfs;
+  let path = '';
+  beforeEach(() => {
+    disk = Tmpfs.mount('300k');
+    path = join(disk.path, 'full.pcap');
+  });
+  afterEach(() => disk.unmount());
+
+  const LENGTH = 1016;
+  /** `count` records of 1016 bytes; each says its number, from `first`. */
+  function records(count: number, first = 0): Buffer {
+    const span = Buffer.alloc(count * LENGTH, 0x45);
+    for (let n = 0; n < count; n++) {
+      span.writeUInt32LE(first + n, n * LENGTH);
+      span.writeUInt32LE(0, n * LENGTH + 4);
+      span.writeUInt32LE(LENGTH - 16, n * LENGTH + 8);
+      span.writeUInt32LE(LENGTH - 16, n * LENGTH + 12);
     }
-    let failed: unknown;
-    try {
-      for (let i = 0; i < 100; i++) writer.writeRecords(span);
-    } catch (cause) {
-      failed = cause;
-    }
-    expect(failed).toBeInstanceOf(SyscallError);
-    expect(failed).toMatchObject({ code: 'ENOSPC', syscall: 'write' });
-    const { size } = statSync(path);
-    expect(size).toBe(writer.size);
-    expect((size - 24) % 1016).toBe(0);
-    expect((size - 24) / 1016).toBeGreaterThan(200);
-    writer.close();
-    expect(execFileSync('capinfos', ['-cM', path], { encoding: 'utf8' })).toMatch(
-      `Number of packets:   ${(size - 24) / 1016}`,
-    );
-  } finally {
-    execFileSync('umount', [mount]);
+    return span;
   }
+  const open = (): PcapWriter => PcapWriter.create(path, { ...HEADER, snaplen: 262144 });
+  const numbers = (): number[] => readSavefile(path).records.map(({ sec }) => sec);
+  const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+  const ENOSPC = expect.objectContaining({ code: 'ENOSPC', syscall: 'write' });
+
+  /** Writes spans of 100 records until one does not fit; how many were accepted. */
+  function fill(writer: PcapWriter): number {
+    for (let accepted = 100; ; accepted += 100) {
+      try {
+        writer.writeRecords(records(100, accepted - 100));
+      } catch (cause) {
+        expect(cause).toBeInstanceOf(SyscallError);
+        expect(cause).toEqual(ENOSPC);
+        return accepted;
+      }
+    }
+  }
+
+  test('the file ends with a whole record, and the rest is pending', () => {
+    const writer = open();
+    const accepted = fill(writer);
+    const there = numbers();
+    expect(there).toEqual(upTo(there.length));
+    expect(there.length).toBeGreaterThan(200);
+    expect(writer.pendingRecords).toBe(accepted - there.length);
+    expect(writer.size).toBe(24 + accepted * LENGTH);
+    expect(execFileSync('capinfos', ['-cM', path], { encoding: 'utf8' })).toMatch(
+      `Number of packets:   ${there.length}`,
+    );
+  });
+
+  test('flush() completes it when there is room, byte for byte', () => {
+    const writer = open();
+    const accepted = fill(writer);
+    const { size } = statSync(path);
+    for (let n = 0; n < 3; n++) {
+      expect(() => writer.flush()).toThrow(ENOSPC);
+      expect(statSync(path).size).toBe(size);
+    }
+    execFileSync('mount', ['-o', 'remount,size=1m', disk.path]);
+    expect(writer.flush()).toBe(true);
+    expect(writer.pendingRecords).toBe(0);
+    writer.writeRecords(records(7, accepted));
+    writer.close();
+    expect(
+      readFileSync(path)
+        .subarray(24)
+        .equals(records(accepted + 7)),
+    ).toBe(true);
+    expectReadable(path, accepted + 7);
+  });
+
+  test('flush() gets as far as there is room, again and again', () => {
+    const writer = open();
+    const accepted = fill(writer);
+    let pending = writer.pendingRecords;
+    for (let kib = 304; pending > 0; kib += 12) {
+      execFileSync('mount', ['-o', `remount,size=${kib}k`, disk.path]);
+      try {
+        writer.flush();
+      } catch (cause) {
+        expect(cause).toEqual(ENOSPC);
+      }
+      expect(numbers()).toEqual(upTo(accepted - writer.pendingRecords));
+      expect(writer.pendingRecords).toBeLessThanOrEqual(pending);
+      pending = writer.pendingRecords;
+    }
+    writer.close();
+    expect(numbers()).toEqual(upTo(accepted));
+  });
+
+  test('abandon() forgets what is pending, and later records follow those that are there', () => {
+    const writer = open();
+    fill(writer);
+    const there = numbers().length;
+    writer.abandon();
+    expect(writer.pendingRecords).toBe(0);
+    expect(writer.size).toBe(statSync(path).size);
+    expect(writer.flush()).toBe(true);
+    execFileSync('mount', ['-o', 'remount,size=1m', disk.path]);
+    writer.writeRecords(records(5, there));
+    expect(writer.size).toBe(24 + (there + 5) * LENGTH);
+    writer.close();
+    expect(numbers()).toEqual(upTo(there + 5));
+  });
+
+  test('finish() says what did not arrive, and leaves the descriptor to the caller', () => {
+    const writer = open();
+    fill(writer);
+    const there = numbers().length;
+    expect(() => writer.finish()).toThrow(ENOSPC);
+    expect(fstatSync(writer.fd).size).toBe(24 + there * LENGTH);
+    writer.abandon();
+    writer.finish();
+    closeSync(writer.fd);
+    expect(numbers()).toEqual(upTo(there));
+  });
+
+  test('close() closes all the same', () => {
+    const writer = open();
+    fill(writer);
+    const there = numbers().length;
+    expect(() => writer.close()).toThrow(ENOSPC);
+    expect(() => fstatSync(writer.fd)).toThrow('EBADF');
+    expect(numbers()).toEqual(upTo(there));
+  });
+
+  test('packet by packet: those collected are counted, and arrive when there is room', () => {
+    const writer = open();
+    disk.fill(2);
+    let accepted = 0;
+    const packet = Buffer.alloc(LENGTH - 16, 0x45);
+    const write = (): void => {
+      for (; accepted < 1000; accepted++) writer.writePacket(accepted, 0, packet);
+    };
+    expect(write).toThrow(ENOSPC);
+    const there = numbers();
+    expect(there.length).toBeLessThanOrEqual(16);
+    expect(there.length + writer.pendingRecords).toBe(accepted);
+    disk.giveBack();
+    expect(writer.flush()).toBe(true);
+    for (let n = 0; n < 3; n++) writer.writePacket(accepted++, 0, packet);
+    writer.close();
+    expect(readFileSync(path).subarray(24).equals(records(accepted))).toBe(true);
+  });
+
+  test('no room for the file header: no part of it', () => {
+    disk.fill();
+    expect(() => open()).toThrow(ENOSPC);
+    expect(statSync(path).size).toBe(0);
+  });
+});
+
+test('finish() hands everything over, and keeps the descriptor open', () => {
+  const path = join(dir, 'finish.pcap');
+  const writer = PcapWriter.create(path, HEADER);
+  writer.writePacket(1, 0, PACKET);
+  expect(statSync(path).size).toBe(24);
+  writer.finish();
+  expect(statSync(path).size).toBe(24 + 16 + PACKET.length);
+  expect(statSync(path).size).toBe(writer.size);
+  expect(fstatSync(writer.fd).isFile()).toBe(true);
+  closeSync(writer.fd);
 });
 
 describe('disk space asked for ahead', () => {
@@ -202,4 +339,17 @@ test('a reader that has gone is EPIPE', () => {
   const writer = new PcapWriter(openSync(fifo, constants.O_WRONLY), HEADER);
   closeSync(reader);
   expect(() => writer.writeRecords(Buffer.alloc(16))).toThrow(expect.objectContaining({ code: 'EPIPE' }));
+});
+
+test('a full pipe at the end: nobody waits for its reader', () => {
+  const fifo = join(dir, 'full');
+  execFileSync('mkfifo', [fifo]);
+  const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = new PcapWriter(openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK), HEADER);
+  const span = Buffer.alloc(112 * 5000);
+  for (let at = 0; at < span.length; at += 112) span.writeUInt32LE(96, at + 8);
+  expect(writer.writeRecords(span)).toBe(false);
+  writer.close();
+  expect(() => fstatSync(writer.fd)).toThrow('EBADF');
+  closeSync(reader);
 });

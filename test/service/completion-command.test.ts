@@ -15,8 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { OptionError } from '../../src/errors.ts';
-import { CompletionCommand, parseCompletionCommand } from '../../src/service/completion-command.ts';
+import { CompletionCommand } from '../../src/service/completion-command.ts';
 
 /** A Node that runs TypeScript; scripts/test installs it. */
 const MAJOR = 24;
@@ -137,18 +136,18 @@ test('each failure is one line, and the others are run all the same', async () =
 });
 
 test.each([
-  ['a program that does not exist', 'nosuchprogram', 'ENOENT'],
-  ['arguments in the name', 'gzip -9', 'ENOENT'],
-  ['a file that is not executable', '/etc/passwd', 'EACCES'],
-  ['a directory', '/', 'EACCES'],
+  ['a program that does not exist', 'nosuchprogram', 'not found'],
+  ['arguments in the name', 'gzip -9', 'not found'],
+  ['a file that is not executable', '/etc/passwd', "can't be started"],
+  ['a directory', '/', "can't be started"],
   // Node throws this one.
-  ['an impossible name', 'a\0b', 'ERR_INVALID_ARG_VALUE'],
-])('%s: one line a savefile, and no exception', async (_, name, code) => {
+  ['an impossible name', 'a\0b', "can't be started: ERR_INVALID_ARG_VALUE"],
+])('%s: one line a savefile, and no exception', async (_, name, reason) => {
   const command = commandOf(name);
   for (const n of [1, 2, 3]) expect(() => command.run(`/x/pcap-${n}.pcap`)).not.toThrow();
   await command.settled();
   expect(command.pending).toBe(0);
-  expect(notices).toEqual([1, 2, 3].map((n) => `-z ${name}: pcap-${n}.pcap: can't be started: ${code}`));
+  expect(notices.sort()).toEqual([1, 2, 3].map((n) => `-z ${name}: pcap-${n}.pcap: ${reason}`));
 });
 
 test('settled when nothing was ever run, and again after more was', async () => {
@@ -160,9 +159,4 @@ test('settled when nothing was ever run, and again after more was', async () => 
   expect(command.pending).toBe(1);
   await command.settled();
   expect([command.pending, notices]).toEqual([0, []]);
-});
-
-test('the option', () => {
-  expect(parseCompletionCommand('-z', '/usr/bin/xz')).toBe('/usr/bin/xz');
-  expect(() => parseCompletionCommand('-z', '')).toThrow(OptionError);
 });

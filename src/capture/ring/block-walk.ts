@@ -16,7 +16,7 @@ import {
 } from '../../native/if_packet.ts';
 import { type Precision, RECORD_HEADER_LENGTH, record } from '../../savefile/header.ts';
 import { cookedLength, LINKTYPE_LINUX_SLL2 } from '../../savefile/linktype.ts';
-import type { Limits, RecordSpan } from '../../savefile/sink.ts';
+import { LATE_NSEC, type Limits, type RecordSpan } from '../../savefile/sink.ts';
 import type { Block } from './block.ts';
 import { vlanTagOffset, writeSll, writeSll2 } from './cooked.ts';
 
@@ -34,6 +34,7 @@ const HEADERS = SLL + sockaddr_ll.sizeof;
 const ETH_P_8021Q = 0x8100;
 const VLAN_TAG = 4;
 const EMPTY = new Uint8Array(0);
+const LATE_FROM_NSEC = 1e9 - LATE_NSEC;
 
 export interface RecordFormat {
   readonly linktype: number;
@@ -90,7 +91,8 @@ export class BlockWalk implements RecordSpan {
   }
 
   /**
-   * Makes records of the next packets until the block or a limit ends, and describes them in the fields of RecordSpan.
+   * Makes records of the next packets until the block ends or a record is beyond the limits, and describes them in the
+   * fields of RecordSpan; none when the very next is beyond them.
    * The loop runs once a packet at full rate and allocates nothing (native-notes/ring-walk.md, `npm run bench:heap`). It
    * reads all it needs of a tpacket3_hdr before it writes, because the first record of a block lies on its own header; the
    * sockaddr_ll behind that is out of reach of what is written before it is read.
@@ -108,6 +110,7 @@ export class BlockWalk implements RecordSpan {
     const stop = this.left > limits.records ? this.left - limits.records : 0;
     const start = this.#out;
     const before = this.left;
+    const outEnd = Math.min(start + limits.bytes, bytes.length) | 0; // an int32, as all it is compared with
     let left = before;
     let at = this.#at;
     let out = start;
@@ -118,8 +121,8 @@ export class BlockWalk implements RecordSpan {
       if (at + HEADERS > end) throw block.broken(at, `a packet header before ${end}`, at);
       const packetSec = view.getUint32(at + tp_sec, true);
       if (packetSec >= endSec) break;
-      sec = packetSec;
-      nsec = view.getUint32(at + tp_nsec, true);
+      const packetNsec = view.getUint32(at + tp_nsec, true);
+      if (packetSec < startSec && (packetSec < startSec - 1 || packetNsec < LATE_FROM_NSEC)) break;
       const next = view.getUint32(at + tp_next_offset, true);
       const kept = view.getUint32(at + tp_snaplen, true);
       const wire = view.getUint32(at + tp_len, true);
@@ -131,7 +134,6 @@ export class BlockWalk implements RecordSpan {
       if (left > 1 && (next < mac + kept || next % 8 !== 0)) {
         throw block.broken(at, `a next packet from ${mac + kept}`, next);
       }
-      if (sec < startSec) late++;
 
       let tpid = 0;
       let tci = 0;
@@ -154,6 +156,10 @@ export class BlockWalk implements RecordSpan {
 
       let body = out + RECORD_HEADER;
       const bodyEnd = body + caplen;
+      if (bodyEnd > outEnd) break;
+      sec = packetSec;
+      nsec = packetNsec;
+      if (sec < startSec) late++;
       let from = at + mac;
       if (cooked !== 0) {
         if (this.#sll2) writeSll2(view, body, at + SLL);

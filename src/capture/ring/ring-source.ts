@@ -1,26 +1,25 @@
 // The `ring` engine: hands out the records of retired blocks, in order, and gives each block back once the sink has all
 // of it. No packet is copied anywhere but within its own block; no byte waits in this process.
 import { readFileSync } from 'node:fs';
-import { CaptureError, FormatError } from '../../errors.ts';
-import { if_nametoindex, POLLERR, POLLIN, Poll } from '../../native/libc.ts';
+import { FormatError } from '../../errors.ts';
+import { eventLoopFd } from '../../native/event-loop.ts';
+import { POLLERR, POLLIN, Poll } from '../../native/libc.ts';
+import { readNetDevice } from '../../native/netdevice.ts';
 import { cookedLength } from '../../savefile/linktype.ts';
 import type { RecordSink } from '../../savefile/sink.ts';
-import type { Drained, PacketSource, SourceStatistics } from '../source.ts';
+import type { Absence, Drained, PacketSource, SourceStatistics } from '../source.ts';
 import { Block } from './block.ts';
 import { BlockWalk, type RecordFormat } from './block-walk.ts';
+import { gone, InterfaceWatch, type InterfaceWatchOptions } from './interface-watch.ts';
 import { RingSocket } from './socket.ts';
 
-export interface RingSourceOptions extends RecordFormat {
-  /** An interface name, or `any`. */
-  readonly device: string;
+export interface RingSourceOptions extends RecordFormat, InterfaceWatchOptions {
   readonly promiscuous: boolean;
   /** The program to attach; returns how many of a packet's own bytes to keep. */
   readonly filter: Uint8Array;
   /** Bytes of ring asked for; rounded up to whole blocks. */
   readonly ringMemory: number;
   readonly blockRetireMs: number;
-  /** What a user should know, one line. */
-  readonly notice: (text: string) => void;
 }
 
 /** We are woken once a block, so a large one saves wake-ups, as long as a good many make up the ring. */
@@ -36,47 +35,49 @@ const COUNTERS_EVERY_MS = 10_000;
  */
 const MAX_NAP_MS = 10;
 const NAP_SHARE = 1 / 4;
+const CROWDED_SHARE = 3 / 4;
 
 export class RingSource implements PacketSource {
   readonly #device: string;
-  readonly #ifindex: number;
   readonly #promiscuous: boolean;
-  readonly #notice: (text: string) => void;
   readonly #socket: RingSocket;
+  readonly #watch: InterfaceWatch;
   readonly #poll: Poll;
   /** Waits for errors only. */
   readonly #nap: Poll;
   readonly #blocks: readonly Block[];
   readonly #walk: BlockWalk;
-  readonly #ifDroppedBefore: number;
+  /** Of interfaces up to now, and what the present one's counters were when they were last read. */
+  #ifDropped = 0;
+  #ifDroppedSeen: number | undefined;
   #index = 0;
   #sequence: bigint | undefined;
   #walking = false;
   #held = false;
-  #drained = 0;
+  /** Packets that a sink was given, whether it is done with them or not. */
+  #offered = 0;
   #countersDueMs = 0;
   #napMs = 0;
   /** When the ring was last found empty, and how many blocks were returned since. */
   #emptyMs = 0;
   #returned = 0;
 
-  private constructor(options: RingSourceOptions, ifindex: number, socket: RingSocket, blockSize: number) {
+  private constructor(options: RingSourceOptions, socket: RingSocket, blockSize: number) {
     this.#device = options.device;
-    this.#ifindex = ifindex;
     this.#promiscuous = options.promiscuous;
-    this.#notice = options.notice;
     this.#socket = socket;
-    this.#poll = new Poll(socket.fd, POLLIN);
-    this.#nap = new Poll(socket.fd, 0);
+    this.#watch = new InterfaceWatch(options, socket);
+    this.#poll = new Poll(socket.fd, POLLIN, eventLoopFd());
+    this.#nap = new Poll(socket.fd, 0, eventLoopFd());
     this.#blocks = Array.from({ length: socket.blockCount }, (_, index) => new Block(socket.memory, blockSize, index));
     this.#walk = new BlockWalk(options);
-    this.#ifDroppedBefore = this.#readIfDropped();
+    this.#ifDroppedSeen = this.#readIfDropped();
   }
 
   /** @throws SyscallError, CaptureError */
   static open(options: RingSourceOptions): RingSource {
     const any = options.device === 'any';
-    const ifindex = any ? 0 : if_nametoindex(options.device);
+    const ifindex = any ? 0 : readNetDevice(options.device)?.ifindex;
     if (ifindex === undefined) throw gone(options.device);
     // The kernel takes memory for blocks in powers of two, and cuts a packet that is larger than a block.
     let blockSize = MIN_BLOCK_SIZE;
@@ -98,26 +99,30 @@ export class RingSource implements PacketSource {
         `ring of ${mib(socket.blockCount)} instead of ${mib(blockCount)}: the kernel has no memory for more`,
       );
     }
-    return new RingSource(options, ifindex, socket, blockSize);
+    return new RingSource(options, socket, blockSize);
+  }
+
+  get away(): Absence | undefined {
+    return this.#watch.away;
   }
 
   wait(timeoutMs: number): void {
-    const napMs = Math.floor(Math.min(this.#napMs, timeoutMs));
+    const waitMs = Math.min(timeoutMs, this.#watch.dueInMs);
+    const napMs = Math.floor(Math.min(this.#napMs, waitMs));
     this.#napMs = 0;
-    const events = napMs > 0 ? this.#nap.wait(napMs) : this.#poll.wait(timeoutMs);
-    if ((events & POLLERR) === 0) return;
-    const error = this.#socket.takeError('poll');
-    if (error === undefined) return;
-    if (error.code !== 'ENETDOWN') throw error;
-    // Another interface of the same name is not this one, and the kernel won't bind the socket to it.
-    if (this.#device !== 'any' && if_nametoindex(this.#device) !== this.#ifindex) throw gone(this.#device);
-    this.#notice(`${this.#device}: the interface went down`); // the kernel binds again by itself when it comes back
+    const events = napMs > 0 ? this.#nap.wait(napMs) : this.#poll.wait(waitMs);
+    const error = (events & POLLERR) === 0 ? undefined : this.#socket.takeError('poll');
+    if (error !== undefined) this.#watch.failed(error);
+    if (this.#watch.look()) this.#ifDroppedSeen = this.#readIfDropped();
   }
 
-  drain(sink: RecordSink): Drained {
+  look(): void {
+    this.wait(0);
+  }
+
+  drain(sink: RecordSink, share = 1): Drained {
     this.#keepCounters();
-    // At most once round, so that signals and timers get their turn however fast packets come.
-    for (let turns = this.#blocks.length; turns > 0; turns--) {
+    for (let turns = Math.ceil(this.#blocks.length * share); turns > 0; turns--) {
       const block = this.#blocks[this.#index];
       if (block === undefined) throw new Error('unreachable: no block at the ring index');
       if (!this.#walking) {
@@ -144,12 +149,12 @@ export class RingSource implements PacketSource {
     this.#returned = 0;
   }
 
-  /** The kernel's counters have 32 bits: read them before they can wrap, also while nobody asks. */
+  /** The kernel's counters have 32 bits: read them before they can wrap, and the interface's before it goes. */
   #keepCounters(): void {
     const now = performance.now();
     if (now < this.#countersDueMs) return;
     this.#countersDueMs = now + COUNTERS_EVERY_MS;
-    this.#socket.readCounters();
+    this.statistics();
   }
 
   #begin(block: Block): void {
@@ -168,52 +173,63 @@ export class RingSource implements PacketSource {
     if (this.#held) {
       if (!sink.resume()) return false;
       this.#held = false;
-      this.#drained += walk.records;
     }
+    let wasCut = false;
     while (walk.left > 0) {
-      if (sink.limits.records === 0 || walk.nextSec >= sink.limits.endSec) sink.cut(walk.nextSec);
-      if (sink.limits.records === 0) return false;
       walk.compact(sink.limits);
-      if (walk.records === 0) throw new Error('unreachable: a file was opened that the record does not fit');
+      if (walk.records === 0) {
+        if (wasCut) throw new Error('unreachable: a file was opened that the record does not fit');
+        wasCut = sink.cut(walk.nextSec);
+        if (!wasCut) return false;
+        continue;
+      }
+      wasCut = false;
+      this.#offered += walk.records;
       this.#held = !sink.take(walk);
       if (this.#held) return false;
-      this.#drained += walk.records;
     }
     return true;
   }
 
+  get crowded(): boolean {
+    const ahead = Math.ceil(this.#blocks.length * CROWDED_SHARE) - 1;
+    return this.#blocks[(this.#index + ahead) % this.#blocks.length]?.ownedByUser() === true;
+  }
+
   refuse(): void {
+    this.#watch.end();
     this.#socket.refuse();
   }
 
-  pending(): number {
-    const { received, dropped } = this.#socket.readCounters();
-    return received - dropped - this.#drained;
-  }
-
   statistics(): SourceStatistics {
-    return { ...this.#socket.readCounters(), ifDropped: this.#readIfDropped() - this.#ifDroppedBefore };
+    const counters = this.#socket.readCounters();
+    const unread = counters.received - counters.dropped - this.#offered;
+    if (this.away === undefined) this.#addIfDropped();
+    return { ...counters, ifDropped: this.#ifDropped, unread };
   }
 
   close(): void {
     this.#socket.close();
   }
 
+  #addIfDropped(): void {
+    const seen = this.#readIfDropped();
+    if (seen === undefined) return;
+    this.#ifDropped += Math.max(0, seen - (this.#ifDroppedSeen ?? seen));
+    this.#ifDroppedSeen = seen;
+  }
+
   /** As libpcap counts it: only a promiscuous interface's own losses concern this capture. */
-  #readIfDropped(): number {
-    if (!this.#promiscuous || this.#device === 'any') return 0;
+  #readIfDropped(): number | undefined {
+    if (!this.#promiscuous || this.#device === 'any') return undefined;
     let sum = 0;
     for (const counter of ['rx_missed_errors', 'rx_fifo_errors']) {
       try {
         sum += Number(readFileSync(`/sys/class/net/${this.#device}/statistics/${counter}`, 'latin1'));
       } catch {
-        return 0; // the interface is gone, or sysfs is not mounted: nothing to add
+        return undefined; // the interface is gone, or sysfs is not mounted: nothing to add
       }
     }
     return sum;
   }
-}
-
-function gone(device: string): CaptureError {
-  return new CaptureError('ERR_INTERFACE_GONE', `${device}: the interface disappeared`);
 }

@@ -1,6 +1,7 @@
 // An AF_PACKET socket with a TPACKET_V3 ring mapped into memory. Set up in the one order that lets no unfiltered packet
-// in: a socket of protocol 0 receives nothing, so filter and ring are in place before bind() names a protocol.
-// Used by the ring source only.
+// in: a socket of protocol 0 receives nothing, so the ring, and a filter that keeps nothing, are in place before bind()
+// names a protocol; the capture's own filter comes when it is sure what the socket is bound to. Binding it again to
+// another interface, ring and all, goes the same way. Used by the ring source and the interface watch.
 import { SyscallError } from '../../errors.ts';
 import * as if_packet from '../../native/if_packet.ts';
 import * as libc from '../../native/libc.ts';
@@ -19,23 +20,34 @@ export interface RingSocketOptions {
   readonly blockRetireMs: number;
 }
 
+export interface BoundTo {
+  /** 0: all interfaces. -1: it was removed, and nothing comes until the socket is bound to another one. */
+  readonly ifindex: number;
+  /** ARPHRD_ value of the interface, 0 where there is none. */
+  readonly hatype: number;
+}
+
 /** Below this many blocks a ring can no longer absorb a write that takes a moment: better no capture than such a one. */
 const MIN_BLOCKS = 2;
+const ENODEV = 19;
 
 export class RingSocket {
   readonly fd: number;
   /** May be fewer than asked for: the kernel had no memory for more. */
   readonly blockCount: number;
+  readonly #options: RingSocketOptions;
   readonly #mapping: libc.Mapping;
   readonly #statistics = new Uint8Array(if_packet.tpacket_stats_v3.sizeof);
   readonly #counters = new DataView(this.#statistics.buffer);
   #received = 0;
   #dropped = 0;
   #queueFreezes = 0;
+  #bound: BoundTo = { ifindex: -1, hatype: 0 };
 
-  private constructor(fd: number, blockCount: number, mapping: libc.Mapping) {
+  private constructor(fd: number, options: RingSocketOptions, blockCount: number, mapping: libc.Mapping) {
     this.fd = fd;
     this.blockCount = blockCount;
+    this.#options = options;
     this.#mapping = mapping;
   }
 
@@ -46,14 +58,12 @@ export class RingSocket {
     let mapping: libc.Mapping | undefined;
     try {
       libc.setsockopt(fd, if_packet.SOL_PACKET, if_packet.PACKET_VERSION, int(if_packet.TPACKET_V3), 'PACKET_VERSION');
-      libc.attachFilter(fd, options.filter);
+      libc.attachFilter(fd, RETURN_0);
       const blockCount = requestRing(fd, options);
       mapping = libc.mmapShared(fd, blockCount * options.blockSize);
-      if (options.promiscuous) addPromiscuous(fd, options.ifindex);
-      libc.bind(fd, linkAddress(options.ifindex));
-      const socket = new RingSocket(fd, blockCount, mapping);
-      const error = socket.takeError('bind'); // where it says that the interface is not up
-      if (error !== undefined) throw error;
+      const socket = new RingSocket(fd, options, blockCount, mapping);
+      socket.bind(options.ifindex);
+      socket.admit();
       return socket;
     } catch (cause) {
       mapping?.unmap();
@@ -64,6 +74,54 @@ export class RingSocket {
 
   get memory(): ArrayBuffer {
     return this.#mapping.memory;
+  }
+
+  /**
+   * Binds the socket to an interface, from which nothing is let in yet. Takes no privilege. @throws SyscallError ENODEV,
+   * ENETDOWN, …
+   */
+  bind(ifindex: number): void {
+    libc.bind(this.fd, linkAddress(ifindex));
+    const error = this.takeError('bind'); // where it says that the interface is not up
+    if (error !== undefined) throw error;
+    this.#bound = this.boundTo();
+    if (this.#bound.ifindex !== ifindex) throw new SyscallError('ENODEV', ENODEV, 'bind'); // removed since
+  }
+
+  /** Of the interface that it was bound to last, which may be gone by now. */
+  get hatype(): number {
+    return this.#bound.hatype;
+  }
+
+  /** Lets packets in from the interface that the socket was bound to. @throws SyscallError */
+  admit(): void {
+    libc.attachFilter(this.fd, this.#options.filter);
+    if (this.#options.promiscuous) this.#setPromiscuous(if_packet.PACKET_ADD_MEMBERSHIP, 'PACKET_ADD_MEMBERSHIP');
+  }
+
+  /** Lets nothing in any more, and leaves the interface, if there still is one, as it was. @throws SyscallError */
+  release(): void {
+    this.refuse();
+    if (this.#options.promiscuous) this.#setPromiscuous(if_packet.PACKET_DROP_MEMBERSHIP, 'PACKET_DROP_MEMBERSHIP');
+  }
+
+  #setPromiscuous(option: number, name: string): void {
+    const { packet_mreq } = if_packet;
+    const request = new Uint8Array(packet_mreq.sizeof);
+    const view = new DataView(request.buffer);
+    view.setInt32(packet_mreq.mr_ifindex, this.#bound.ifindex, true);
+    view.setUint16(packet_mreq.mr_type, if_packet.PACKET_MR_PROMISC, true);
+    libc.setsockopt(this.fd, if_packet.SOL_PACKET, option, request, name);
+  }
+
+  /** What it is bound to at present. */
+  boundTo(): BoundTo {
+    const { sockaddr_ll } = if_packet;
+    const address = new Uint8Array(sockaddr_ll.sizeof);
+    libc.getsockname(this.fd, address);
+    const view = new DataView(address.buffer);
+    const ifindex = view.getInt32(sockaddr_ll.sll_ifindex, true);
+    return { ifindex, hatype: view.getUint16(sockaddr_ll.sll_hatype, true) };
   }
 
   /** From now on the kernel drops every packet before it reaches the ring, and does not count it. */
@@ -124,15 +182,6 @@ function requestRing(fd: number, options: RingSocketOptions): number {
       if (!(cause instanceof SyscallError && cause.code === 'ENOMEM') || blocks <= MIN_BLOCKS) throw cause;
     }
   }
-}
-
-function addPromiscuous(fd: number, ifindex: number): void {
-  const { packet_mreq } = if_packet;
-  const request = new Uint8Array(packet_mreq.sizeof);
-  const view = new DataView(request.buffer);
-  view.setInt32(packet_mreq.mr_ifindex, ifindex, true);
-  view.setUint16(packet_mreq.mr_type, if_packet.PACKET_MR_PROMISC, true);
-  libc.setsockopt(fd, if_packet.SOL_PACKET, if_packet.PACKET_ADD_MEMBERSHIP, request, 'PACKET_ADD_MEMBERSHIP');
 }
 
 function linkAddress(ifindex: number): Uint8Array {

@@ -9,7 +9,8 @@ import { BLOCK_SIZE, type BuiltPacket, buildBlock } from './block-builder.ts';
 const ETHERNET: RecordFormat = { linktype: 1, snaplen: 96, precision: 'micro' };
 const SLL: RecordFormat = { linktype: 113, snaplen: 96, precision: 'micro' };
 const SLL2: RecordFormat = { linktype: 276, snaplen: 96, precision: 'nano' };
-const ANY_NUMBER = { startSec: 0, endSec: Number.POSITIVE_INFINITY, records: Number.POSITIVE_INFINITY };
+const NEVER = Number.POSITIVE_INFINITY;
+const ANY_NUMBER = { startSec: 0, endSec: NEVER, records: NEVER, bytes: NEVER };
 const MAC = 82;
 
 function walk(memory: ArrayBuffer, format: RecordFormat, limits = ANY_NUMBER): BlockWalk {
@@ -149,7 +150,7 @@ test('property: limits cut between records and lose none', () => {
       let all = '';
       while (blockWalk.left > 0) {
         const endSec = blockWalk.nextSec + 1;
-        blockWalk.compact({ startSec: endSec - 1, endSec, records: most });
+        blockWalk.compact({ ...ANY_NUMBER, startSec: endSec - 1, endSec, records: most });
         expect(blockWalk.records).toBeGreaterThan(0);
         expect(blockWalk.records).toBeLessThanOrEqual(most);
         expect(blockWalk.late).toBe(0);
@@ -162,10 +163,66 @@ test('property: limits cut between records and lose none', () => {
   fc.assert(property, { numRuns: 300 });
 });
 
-test('records older than the interval are written and counted', () => {
-  const packets = [10, 9, 10].map((sec) => ({ sec, nsec: 0, bytes: ETHERNET_BYTES, len: 34 }));
-  const result = walk(buildBlock(packets, MAC).memory, ETHERNET, { ...ANY_NUMBER, startSec: 10, endSec: 11 });
-  expect([result.records, result.late, result.left]).toEqual([3, 1, 0]);
+test('property: as many records as have room in so many bytes, and not one less', () => {
+  const packets = fc.array(fc.nat(120), { minLength: 1, maxLength: 60 });
+  const property = fc.property(packets, fc.integer({ min: 0, max: 400 }), (lengths, room) => {
+    const made = lengths.map((length, sec) => ({ sec, nsec: 0, bytes: new Uint8Array(length).fill(sec), len: length }));
+    const { memory } = buildBlock(made, MAC);
+    const blockWalk = new BlockWalk(ETHERNET);
+    blockWalk.begin(new Block(memory, BLOCK_SIZE, 0));
+    const whole = made.map(({ sec, len, bytes }) => record(sec, 0, len, hex(bytes.subarray(0, 96))));
+    let at = 0;
+    while (blockWalk.left > 0) {
+      const bytes = Math.max(room, 16 + 96); // a file always has room for one
+      blockWalk.compact({ ...ANY_NUMBER, bytes });
+      const { records } = blockWalk;
+      expect(records).toBeGreaterThan(0);
+      expect(blockWalk.bytes.length).toBeLessThanOrEqual(bytes);
+      expect(hex(blockWalk.bytes)).toBe(whole.slice(at, at + records).join(''));
+      at += records;
+      const next = whole[at];
+      if (next !== undefined) expect(blockWalk.bytes.length + next.length / 2).toBeGreaterThan(bytes);
+    }
+    expect(at).toBe(whole.length);
+  });
+  fc.assert(property, { numRuns: 300 });
+});
+
+test.each([
+  ['no room', { bytes: 0 }],
+  ['less than no room', { bytes: -7 }],
+  ['room for all but the last byte of a record', { bytes: 16 + 34 - 1 }],
+  ['no record', { records: 0 }],
+  ['the file before', { endSec: 10 }],
+  ['a file that begins later', { startSec: 12 }],
+])('%s: none is taken, and the next walk finds it as it was', (_, limits) => {
+  const packets = [10, 11].map((sec) => ({ sec, nsec: 0, bytes: ETHERNET_BYTES, len: 34 }));
+  const { memory } = buildBlock(packets, MAC);
+  const blockWalk = new BlockWalk(ETHERNET);
+  blockWalk.begin(new Block(memory, BLOCK_SIZE, 0));
+  blockWalk.compact({ ...ANY_NUMBER, ...limits });
+  expect([blockWalk.records, blockWalk.left, blockWalk.bytes.length, blockWalk.nextSec]).toEqual([0, 2, 0, 10]);
+  blockWalk.compact(ANY_NUMBER);
+  expect(hex(blockWalk.bytes)).toBe([10, 11].map((sec) => record(sec, 0, 34, hex(ETHERNET_BYTES))).join(''));
+});
+
+test.each([
+  ['10 ms', 9999, 990_000_000, true],
+  ['a nanosecond more', 9999, 989_999_999, false],
+  ['a nanosecond', 9999, 999_999_999, true],
+  ['a second', 9999, 0, false],
+  ['more than a second, late in it', 9998, 999_999_999, false],
+  ['hours', 10_000 - 7200, 995_000_000, false],
+])('a record older than the interval by %s', (_, sec, nsec, taken) => {
+  const packets = [
+    { sec: 10_000, nsec: 0 },
+    { sec, nsec },
+    { sec: 10_000, nsec: 1 },
+  ].map((time) => ({ ...time, bytes: ETHERNET_BYTES, len: 34 }));
+  const { memory } = buildBlock(packets, MAC);
+  const result = walk(memory, ETHERNET, { ...ANY_NUMBER, startSec: 10_000, endSec: 10_001 });
+  expect([result.records, result.late, result.left]).toEqual(taken ? [3, 1, 0] : [1, 0, 2]);
+  if (!taken) expect(result.nextSec).toBe(sec);
 });
 
 test.each([

@@ -75,6 +75,7 @@ test('a smaller ring than asked for is said', () => {
     precision: 'micro',
     device: 'lo',
     promiscuous: false,
+    exitOnDown: false,
     filter: KEEP_NONE,
     ringMemory: 16 * 2 ** 20,
     blockRetireMs: 100,

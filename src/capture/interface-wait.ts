@@ -1,0 +1,27 @@
+// Before a capture can begin: its interface may not be there yet, as when a virtual machine or a tunnel starts later than
+// the service does. Called for --wait-for-interface; one that goes away later is the source's business.
+import { setTimeout } from 'node:timers/promises';
+import { OptionError } from '../errors.ts';
+import { IFNAMSIZ, readNetDevice } from '../native/netdevice.ts';
+
+const LOOK_EVERY_MS = 100;
+
+/** Whether there can ever be such an interface: any name but a number of -D, which may mean another one each time. @throws OptionError */
+export function checkAwaited(device: string): void {
+  if (/^\d+$/.test(device))
+    throw new OptionError('-i', device, '--wait-for-interface needs the name of an interface, not its number in -D');
+  if (device === '' || Buffer.byteLength(device) >= IFNAMSIZ)
+    throw new OptionError('-i', device, `the name of an interface has 1 to ${IFNAMSIZ - 1} bytes`);
+}
+
+/** Resolves when the interface is there and up, at once for `any`, or soon after `stopped` says so. @throws SyscallError */
+export async function waitForInterface(
+  device: string,
+  stopped: () => boolean,
+  notice: (text: string) => void,
+): Promise<void> {
+  const ready = (): boolean => device === 'any' || readNetDevice(device)?.up === true;
+  if (ready()) return;
+  notice(`${device}: waiting for the interface`);
+  while (!ready() && !stopped()) await setTimeout(LOOK_EVERY_MS);
+}

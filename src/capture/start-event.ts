@@ -1,0 +1,42 @@
+// The first thing that a capture tells the ledger: everything that decides what is in its savefiles.
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { CompiledFilter } from '../filter/compile.ts';
+import { if_nametoindex } from '../native/libc.ts';
+import { pcap_findalldevs } from '../native/libpcap.ts';
+import type { LedgerEvent } from '../rotation/ledger-entry.ts';
+import type { FileHeader } from '../savefile/header.ts';
+import { VERSION } from '../version.ts';
+import type { CaptureOptions, SeriesOutput } from './options.ts';
+
+export function startEvent(
+  options: CaptureOptions,
+  output: SeriesOutput,
+  header: FileHeader,
+  filter: CompiledFilter,
+): LedgerEvent {
+  return {
+    type: 'start',
+    version: VERSION,
+    node: process.versions.node,
+    host: hostname(),
+    pid: process.pid,
+    zoneOffset: output.zone.offsetAt(Math.floor(Date.now() / 1000)),
+    pattern: output.name.pattern,
+    device: filter.device,
+    interfaces: interfaces(filter.device),
+    ...header,
+    filter: options.expression,
+    exclude: options.exclude,
+    program: createHash('sha256').update(filter.program.bytes).digest('hex'),
+  };
+}
+
+/** A cooked savefile has the number of a packet's interface, and numbers change. */
+function interfaces(device: string): { name: string; ifindex: number }[] {
+  const names = device === 'any' ? pcap_findalldevs().map(({ name }) => name) : [device];
+  return names.flatMap((name) => {
+    const ifindex = if_nametoindex(name);
+    return ifindex === undefined ? [] : [{ name, ifindex }];
+  });
+}

@@ -1,0 +1,13 @@
+// The formats that complete savefiles can be compressed to, as `--compress` takes them. Apart from compression.ts, so that
+// reading the command line does not load what only compressing needs.
+import { OptionError } from '../errors.ts';
+
+export type CompressionFormat = 'gzip' | 'zstd';
+
+/** @throws OptionError for anything else, and for zstd where this Node has none. */
+export function parseCompression(option: string, text: string): CompressionFormat {
+  if (text === 'zstd' && process.versions['zstd'] === undefined)
+    throw new OptionError(option, text, `needs Node 22.15 or newer, this is ${process.versions.node}`);
+  if (text === 'gzip' || text === 'zstd') return text;
+  throw new OptionError(option, text, 'expected gzip or zstd');
+}
