@@ -1,4 +1,4 @@
-// `npm run bench`: the built program against tcpdump, on the same packets, with the same ring, snaplen and file system,
+// `npm run bench`: the built program against tcpdump, or with --series a series against a single file, on the same packets, with the same ring, snaplen and file system,
 // in turns (A B, B A, ...), each judged by what the operating system accounts to it. A run whose packets don't add up
 // is void and makes the exit code 1. Needs root, GNU time and capinfos; works in a network of its own (lab.ts).
 import { spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { CAPTURE, Lab } from './lab.ts';
 import { keepFreeMemory } from './memory.ts';
 import { DEFAULT_LENGTH } from './offer.ts';
 import { type Pair, runsTable, summarize, summaryTable } from './report.ts';
-import { type Contestant, DISCARD, measure, type Settings } from './run.ts';
+import { type Contestant, DISCARD, measure, type Run, type Settings } from './run.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PROGRAM = join(ROOT, 'dist/cli/main.js');
@@ -28,6 +28,12 @@ const tsnetpcap: Contestant = {
   },
 };
 
+/** With all that a series does beside: `.part`, ledger, timer, sync and hash of the complete file. */
+const series: Contestant = {
+  name: 'tsnetpcap, a series',
+  argv: (file, settings) => [...tsnetpcap.argv(file, settings), '--ring', '48', '--rotate', '1d'],
+};
+
 const tcpdump: Contestant = {
   name: 'tcpdump',
   argv: (file, { snaplen, ringMemory }) => {
@@ -38,7 +44,8 @@ const tcpdump: Contestant = {
 
 interface Table {
   readonly title: string;
-  readonly file: string;
+  /** A directory for the savefiles, or `DISCARD`. */
+  readonly output: string;
   readonly settings: Settings;
 }
 
@@ -52,6 +59,7 @@ async function main(signal: AbortSignal): Promise<void> {
       out: { type: 'string', default: tmpdir() },
       null: { type: 'boolean', default: false },
       pin: { type: 'boolean', default: false },
+      series: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
@@ -61,6 +69,7 @@ async function main(signal: AbortSignal): Promise<void> {
     snaplen: parseSnaplen('--snaplen', values.snaplen),
     pin: values.pin,
   };
+  const contestants: readonly [Contestant, Contestant] = values.series ? [series, tsnetpcap] : [tsnetpcap, tcpdump];
   const pairs = parseWhole('--pairs', values.pairs, 1, 1000);
   const print = (text: string): void => void (values.json || process.stdout.write(`${text}\n`));
   build();
@@ -74,16 +83,19 @@ async function main(signal: AbortSignal): Promise<void> {
       print(JSON.stringify({ ...environment, ...settings }, null, 1));
       const recordLength = RECORD_HEADER_LENGTH + Math.min(settings.snaplen, DEFAULT_LENGTH);
       restore = keepFreeMemory(directory, settings.packets * recordLength);
-      const file = join(directory, 'bench.pcap');
       const tables: Table[] = [
-        { title: 'fixed cost: no packet at all', file, settings: { ...settings, packets: 0 } },
-        { title: `savefile in ${values.out}`, file, settings },
+        {
+          title: 'fixed cost: no packet at all',
+          output: mkdtempSync(join(directory, 'none-')),
+          settings: { ...settings, packets: 0 },
+        },
+        { title: `savefile in ${values.out}`, output: mkdtempSync(join(directory, 'all-')), settings },
       ];
-      if (values.null) tables.push({ title: DISCARD, file: DISCARD, settings });
+      if (values.null) tables.push({ title: DISCARD, output: DISCARD, settings });
       const results = [];
       for (const table of tables) {
         print(`\n${table.title}`);
-        const runs = await runPairs(lab, table, pairs, signal);
+        const runs = await runPairs(lab, contestants, table, pairs, signal);
         const summary = summarize(runs);
         print(`${runsTable(runs)}\n${summaryTable(summary)}`);
         if (summary.validPairs < pairs) process.exitCode = 1;
@@ -105,15 +117,26 @@ function build(): void {
   if (status !== 0) throw new Error(`npm run build: exit code ${status}\n${stdout}`);
 }
 
-async function runPairs(lab: Lab, table: Table, count: number, signal: AbortSignal): Promise<Pair[]> {
-  const run = (contestant: Contestant) => measure(lab, contestant, table.file, table.settings, signal);
+async function runPairs(
+  lab: Lab,
+  [first, second]: readonly [Contestant, Contestant],
+  table: Table,
+  count: number,
+  signal: AbortSignal,
+): Promise<Pair[]> {
   const pairs: Pair[] = [];
+  let runs = 0;
+  const run = (contestant: Contestant): Promise<Run> => {
+    // A series gives no name twice, also when its file was deleted.
+    const file = table.output === DISCARD ? DISCARD : join(table.output, `run${++runs}.pcap`);
+    return measure(lab, contestant, file, table.settings, signal);
+  };
   for (let index = 0; index < count; index++) {
     process.stderr.write(`pair ${index + 1} of ${count}: ${table.title}\n`);
-    if (index % 2 === 0) pairs.push([await run(tsnetpcap), await run(tcpdump)]);
+    if (index % 2 === 0) pairs.push([await run(first), await run(second)]);
     else {
-      const other = await run(tcpdump);
-      pairs.push([await run(tsnetpcap), other]);
+      const other = await run(second);
+      pairs.push([await run(first), other]);
     }
   }
   return pairs;

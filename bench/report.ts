@@ -13,6 +13,7 @@ export interface Summary {
   readonly programs: readonly {
     readonly program: string;
     readonly cpuSec: Spread;
+    readonly captureSec: Spread;
     readonly cpuSecPerMillion: Spread;
     readonly maxRssMib: Spread;
     readonly dropped: Spread;
@@ -30,6 +31,7 @@ export function summarize(pairs: readonly Pair[]): Summary {
     return {
       program: pairs[0]?.[index]?.program ?? '',
       cpuSec: spread(runs.map(cpuSec)),
+      captureSec: spread(runs.map(({ captureSec }) => captureSec)),
       cpuSecPerMillion: spread(runs.map(cpuSecPerMillion)),
       maxRssMib: spread(runs.map(maxRssMib)),
       dropped: spread(runs.map(({ dropped }) => dropped)),
@@ -46,13 +48,13 @@ export function summarize(pairs: readonly Pair[]): Summary {
 
 export function runsTable(pairs: readonly Pair[]): string {
   const head = ['pair', 'program', 'offered', 'received', 'written', 'dropped'];
-  head.push('user s', 'sys s', 'CPU s', 'CPU s/M', 'RSS MiB', '');
+  head.push('user s', 'sys s', 'CPU s', 'of it before the stop', 'CPU s/M', 'RSS MiB', '');
   const rows = pairs.flatMap((pair, index) =>
     pair.map((run) => [
       String(index + 1),
       run.program,
       ...[run.offered, run.received, run.written, run.dropped].map(String),
-      ...[run.userSec, run.systemSec, cpuSec(run)].map((sec) => sec.toFixed(2)),
+      ...[run.userSec, run.systemSec, cpuSec(run), run.captureSec].map((sec) => sec.toFixed(2)),
       fixed(cpuSecPerMillion(run), 3),
       maxRssMib(run).toFixed(0),
       run.flaw === undefined ? '' : `VOID: ${run.flaw}`,
@@ -63,10 +65,11 @@ export function runsTable(pairs: readonly Pair[]): string {
 
 export function summaryTable(summary: Summary): string {
   if (summary.validPairs === 0) return 'no pair without a void run, so no medians\n';
-  const head = ['median (min-max)', 'CPU s', 'CPU s/M', 'RSS MiB', 'dropped'];
+  const head = ['median (min-max)', 'CPU s', 'before the stop', 'CPU s/M', 'RSS MiB', 'dropped'];
   const rows = summary.programs.map((program) => [
     program.program,
     spreadText(program.cpuSec, 2),
+    spreadText(program.captureSec, 2),
     spreadText(program.cpuSecPerMillion, 3),
     spreadText(program.maxRssMib, 0),
     spreadText(program.dropped, 0),

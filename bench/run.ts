@@ -36,6 +36,8 @@ export interface Run {
   readonly userSec: number;
   readonly systemSec: number;
   readonly maxRssKib: number;
+  /** User and system time up to the stop signal: start and capture, without what is done with a complete file. */
+  readonly captureSec: number;
   /** Why this run says nothing, undefined when its balance is right. */
   readonly flaw: string | undefined;
 }
@@ -45,6 +47,8 @@ export const DISCARD = '/dev/null';
 /** The second after which libpcap's ring hands out a block that is not full, and some more. */
 const QUIET_MS = 1500;
 const POLL_MS = 50;
+/** USER_HZ of Linux, on every architecture that we run on. */
+const TICKS_A_SECOND = 100;
 const CPU_OF_CAPTURE = '1';
 const CPU_OF_GENERATOR = 0;
 
@@ -67,8 +71,10 @@ export async function measure(
       const cpu = pin ? { cpu: CPU_OF_GENERATOR } : {};
       const offered = packets === 0 ? 0 : await offer(lab, { count: packets, ...cpu }, bounded);
       await capture.quiet(bounded);
+      const captureSec = capture.cpuSec();
       const said = await capture.stop(bounded);
-      return await judge(contestant.name, offered, said, file, readFileSync(usageFile, 'utf8'), bounded);
+      const run = await judge(contestant.name, offered, said, file, readFileSync(usageFile, 'utf8'), bounded);
+      return { ...run, captureSec };
     } finally {
       await capture.kill();
     }
@@ -82,6 +88,8 @@ interface RunningCapture {
   listening(signal: AbortSignal): Promise<void>;
   /** Resolves when the program has written nothing for a while. */
   quiet(signal: AbortSignal): Promise<void>;
+  /** User and system time so far. */
+  cpuSec(): number;
   /** By SIGTERM; resolves to what it said on stderr. */
   stop(signal: AbortSignal): Promise<string>;
   /** Does nothing when it has ended. */
@@ -122,6 +130,13 @@ function startCapture(lab: Lab, argv: readonly string[], usageFile: string, pin:
         await sleep(POLL_MS, undefined, { signal });
       }
     },
+    cpuSec() {
+      // proc_pid_stat(5): utime and stime are fields 14 and 15; the second, in parentheses, may hold spaces.
+      const fields = readFileSync(`/proc/${pid.trim()}/stat`, 'latin1')
+        .replace(/^.*\) /, '')
+        .split(' ');
+      return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+    },
     async stop(signal) {
       process.kill(Number(pid), 'SIGTERM');
       while (!ended()) await sleep(POLL_MS, undefined, { signal });
@@ -143,7 +158,7 @@ async function judge(
   file: string,
   usage: string,
   signal: AbortSignal,
-): Promise<Run> {
+): Promise<Omit<Run, 'captureSec'>> {
   const count = (what: string): number => Number(new RegExp(`(\\d+) packets? ${what}`).exec(said)?.[1]);
   const captured = count('captured');
   const received = count('received by filter');

@@ -5,7 +5,16 @@ import type { Run } from '../../bench/run.ts';
 
 function run(program: string, systemSec: number, changes: Partial<Run> = {}): Run {
   const counts = { offered: 2_000_000, received: 2_000_000, written: 2_000_000, dropped: 0 };
-  return { program, ...counts, userSec: 0.1, systemSec, maxRssKib: 20_480, flaw: undefined, ...changes };
+  return {
+    program,
+    ...counts,
+    userSec: 0.1,
+    systemSec,
+    captureSec: 0.05,
+    maxRssKib: 20_480,
+    flaw: undefined,
+    ...changes,
+  };
 }
 
 const pair = (ours: number, theirs: number): Pair => [run('ours', ours), run('theirs', theirs)];
@@ -15,6 +24,7 @@ test('medians and ratios', () => {
   const [ours, theirs] = summary.programs;
   expect(ours?.cpuSec.map((sec) => sec.toFixed(3))).toEqual(['0.200', '0.300', '0.400']);
   expect(theirs?.cpuSecPerMillion.map((sec) => sec.toFixed(3))).toEqual(['0.200', '0.200', '0.400']);
+  expect(ours?.captureSec).toEqual([0.05, 0.05, 0.05]);
   expect(ours?.maxRssMib).toEqual([20, 20, 20]);
   expect(summary.ratioOfMedians).toBeCloseTo(0.75);
   expect(summary.medianOfRatios).toBeCloseTo(0.5);
@@ -35,5 +45,5 @@ test('without packets there is no cost per packet', () => {
   const none = { offered: 0, received: 0, written: 0 };
   const pairs: Pair[] = [[run('ours', 0, none), run('theirs', 0, none)]];
   expect(runsTable(pairs)).not.toContain('NaN');
-  expect(summaryTable(summarize(pairs))).toMatch(/^ours +0\.10 \(0\.10-0\.10\) +- /m);
+  expect(summaryTable(summarize(pairs))).toMatch(/^ours +0\.10 \(0\.10-0\.10\) +0\.05 \(0\.05-0\.05\) +- /m);
 });

@@ -49,6 +49,8 @@ test.each([0, 1000])(
     const counts = { offered: packets, received: packets, written: packets, dropped: 0 };
     expect(run).toMatchObject({ program: 'tcpdump', ...counts, flaw: undefined });
     expect(run.userSec + run.systemSec).toBeGreaterThanOrEqual(0); // NaN is not
+    expect(run.captureSec).toBeGreaterThanOrEqual(0);
+    expect(run.captureSec).toBeLessThanOrEqual(run.userSec + run.systemSec + 0.02); // both in ticks of 10 ms
     expect(run.maxRssKib).toBeGreaterThan(1000);
     expect(readdirSync(directory)).toEqual([]);
     expect(existsSync(join(tmpdir(), `${lab.name}.usage`))).toBe(false);
