@@ -3,8 +3,12 @@
 import type { Event } from './faults.ts';
 
 const COMPLETE = /\.pcap(\.gz)?$/;
+const COPY = /\.pcap\.gz\.part$/;
 const LEDGER = /\.ledger.*\.jsonl$/;
 const LINE = /^\{"type":"(close|adopt|evict|compress)","name":"([^"]+)"/;
+
+/** So many files may become complete before something is tried again that was refused: time passes in no time here. */
+const PATIENCE = 10;
 
 /** What the ledger says of a savefile. */
 interface Told {
@@ -33,6 +37,8 @@ class Replay {
   readonly #told: Map<string, Told> = new Map();
   /** Evicted, and the system refused to delete it. */
   readonly #undeleted: Set<string> = new Set();
+  /** What was refused and must be tried again, and how many files have become complete since. */
+  readonly #refused: Map<string, number> = new Map();
   readonly #released: Set<string> = new Set();
   #wasFull = false;
 
@@ -62,8 +68,14 @@ class Replay {
       // Before it is deleted it is looked at. Nobody can do more than try again.
       const evicted = this.#wasFull || this.#told.get(name.replace(/\.gz$/, ''))?.evict === true;
       if (['open', 'close', 'unlink'].includes(call) && evicted) this.#undeleted.add(name);
+      if (
+        (call === 'unlink' && this.#undeleted.has(name)) ||
+        (call === 'rename' && COPY.test(name) && this.#names.has(name))
+      )
+        this.#refused.set(name, 0);
       return undefined;
     }
+    this.#refused.delete(name);
     switch (call) {
       case 'create':
         return this.#create(name, detail === 'exclusive');
@@ -118,6 +130,10 @@ class Replay {
     if (this.#dirty.has(name)) return 'is not on disk yet';
     const told = this.#told.get(to.replace(/\.gz$/, ''));
     if (!to.endsWith('.gz') && told?.complete !== 'synced') return 'its line is not on disk yet';
+    for (const [each, since] of this.#refused) {
+      if (since === PATIENCE) return `${each} was refused, and not tried again`;
+      this.#refused.set(each, since + 1);
+    }
     const complete = [...this.#names].filter((each) => COMPLETE.test(each) && !this.#undeleted.has(each));
     return complete.length > this.#keep ? `makes ${complete.length} complete savefiles` : undefined;
   }
