@@ -1,6 +1,6 @@
 // scripts/start as a user runs it, on a machine where everything is installed, and on one whose Node is too old.
 // Needs root, and fails without it: it captures.
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Lab } from '../bench/lab.ts';
 import { offer } from '../bench/offer.ts';
 import { Program } from './program.ts';
-import { expectReadable } from './savefile.ts';
+import { expectReadable, savefilesIn } from './savefile.ts';
 
 const START = fileURLToPath(new URL('../scripts/start', import.meta.url));
 
@@ -32,7 +32,7 @@ test('start captures; its arguments win, and a signal to it is one to the progra
     await program.says(/listening on cap0, link-type EN10MB \(Ethernet\), snapshot length 96 bytes\n/);
     expect(await offer(lab, { count: 10 })).toBe(10);
     expect(await program.stop()).toEqual({ captured: 10, received: 10, dropped: 0 });
-    const [only = '', ...others] = readdirSync(home);
+    const [only = '', ...others] = savefilesIn(home);
     expect(others).toEqual([]);
     expectReadable(join(home, only), 10);
   } finally {
