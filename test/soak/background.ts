@@ -27,7 +27,7 @@ export async function background({ seconds, say }: BackgroundTerms): Promise<voi
     if (dropped > 0 || written !== count)
       throw new Error(`${dropped} of ${count} packets were dropped, ${written} written`);
     const sequence = new Sequence();
-    for (const [name, path] of watcher.take(() => true)) sequence.add(name, numbersIn(path), false);
+    for (const [name, path] of watcher.take(() => true)) sequence.add(name, numbersIn(path), 'none');
     if (sequence.count !== count) throw new Error(`${sequence.count} packets in files, ${count} were offered`);
     const { findings, summary } = await verify(directory);
     if (findings.length > 0) throw new Error(`verify: ${findings.join('; ')}`);

@@ -101,19 +101,19 @@ export class Sequence {
   /** How many numbers were left out at gaps, but for the first. */
   missing = 0;
 
-  /** Throws when a number came before, and unless `gap` when one is missing, also before the first. */
-  add(name: string, numbers: Uint32Array, gap: boolean): void {
-    const [first = this.#next] = numbers;
-    if (first < this.#next) throw new Error(`${name}: begins with packet ${first}, ${this.#next - 1} came before`);
-    if (first > this.#next && !gap) throw new Error(`${name}: packets ${this.#next} to ${first - 1} are missing`);
-    if (this.count > 0) this.missing += first - this.#next;
-    let next = first;
+  /** Throws when a number came before, and when one is missing where none may be. */
+  add(name: string, numbers: Uint32Array, gaps: 'none' | 'before it' | 'anywhere'): void {
+    let mayMiss = gaps !== 'none';
     for (const number of numbers) {
-      if (number !== next) throw new Error(`${name}: packet ${number} where ${next} should be`);
-      next++;
+      if (number < this.#next) throw new Error(`${name}: packet ${number} behind ${this.#next - 1}`);
+      if (number > this.#next) {
+        if (!mayMiss) throw new Error(`${name}: packets ${this.#next} to ${number - 1} are missing`);
+        if (this.count > 0) this.missing += number - this.#next;
+      }
+      mayMiss = gaps === 'anywhere';
+      this.#next = number + 1;
+      this.count++;
     }
-    this.#next = next;
-    this.count += numbers.length;
   }
 }
 

@@ -120,8 +120,8 @@ async function judge(program: Program, directory: string, count: number, phases:
   const sequence = new Sequence();
   const { complete, partial } = list(directory);
   if (partial.length > 0) throw new Error(`not complete: ${partial.join(' ')}`);
-  for (const { name, fileName } of complete)
-    sequence.add(name, numbersIn(join(directory, fileName)), sequence.count === 0);
+  for (const { name, fileName } of complete) sequence.add(name, numbersIn(join(directory, fileName)), 'anywhere');
+  if (sequence.missing > noSpace) throw new Error(`${sequence.missing} packets are missing, ${noSpace} were lost`);
   const { findings, summary } = await verify(directory);
   const strange = findings.filter((line) => !line.startsWith('notice p: packets found no room'));
   if (strange.length > 0) throw new Error(`verify: ${strange.join('; ')}`);

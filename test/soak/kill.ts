@@ -42,6 +42,7 @@ export async function kill({ rounds, seed, say, over }: KillTerms): Promise<void
   };
   for (const [index, variant] of VARIANTS.entries()) {
     const share = Math.floor(rounds / VARIANTS.length) + (index < rounds % VARIANTS.length ? 1 : 0);
+    if (share === 0) break;
     const counts = await withLab(async (lab, home) => {
       const series = new KilledSeries(lab, home, variant, random);
       return underLoad(lab, RATE, () => series.run(share, over));
@@ -197,7 +198,7 @@ class KilledSeries {
       const numbers = numbersIn(path);
       const packets = ended.get(name)?.packets;
       if (numbers.length !== packets) throw new Error(`${name}: ${numbers.length} packets, the ledger says ${packets}`);
-      this.#sequence.add(name, numbers, this.#fresh);
+      this.#sequence.add(name, numbers, this.#fresh ? 'before it' : 'none');
       if (numbers.length > 0) this.#fresh = false;
       if (tcpdump && !path.endsWith('.gz')) tcpdumpReads(path);
     }

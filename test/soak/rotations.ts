@@ -89,15 +89,15 @@ async function oneStart(
   if (dropped > 0 || written !== received)
     throw new Error(`${received - written} packets were lost: ${program.stderr}`);
   if (!underLoad && written !== count) throw new Error(`${written} packets of ${count} were written`);
-  const taken = watcher.take(() => true);
   const ended = endings(ledger(directory));
+  const taken = watcher.take((name) => ended.has(name));
   const sequence = new Sequence();
   for (const [index, [name, path]] of taken.entries()) {
     const numbers = numbersIn(path);
     if (numbers.length !== ended.get(name)?.packets)
       throw new Error(`${name}: not as many packets as its close line says`);
     if (index < taken.length - 1 && numbers.length !== perFile) throw new Error(`${name}: ${numbers.length} packets`);
-    sequence.add(name, numbers, false);
+    sequence.add(name, numbers, 'none');
   }
   removeLinks(taken);
   if (sequence.count !== written) throw new Error(`${sequence.count} packets in files, ${written} were written`);

@@ -11,7 +11,7 @@ const RING = 5;
 const RING_MEMORY = '512MiB';
 const WATCH_MS = 20;
 /** A guess, so that the load lasts about as long as asked for. */
-const RATE_GUESS = 1_600_000;
+const RATE_GUESS = 1_500_000;
 
 export interface SpeedTerms extends Terms {
   readonly seconds: number;
@@ -37,8 +37,8 @@ export async function speed({ seconds, say }: SpeedTerms): Promise<void> {
     const { received, written, dropped } = balanceOf(program);
     if (received !== count || written !== count)
       throw new Error(`${count} packets offered, ${received} received, ${dropped} dropped, ${written} written`);
-    const taken = watcher.take(() => true);
     const ended = endings(ledger(directory));
+    const taken = watcher.take((name) => ended.has(name));
     const { findings, summary } = await verify(directory);
     if (findings.length > 0) throw new Error(`verify: ${findings.join('; ')}`);
     const sequence = new Sequence();
@@ -46,7 +46,7 @@ export async function speed({ seconds, say }: SpeedTerms): Promise<void> {
       const numbers = numbersIn(path);
       if (numbers.length !== ended.get(name)?.packets)
         throw new Error(`${name}: not as many packets as its close line says`);
-      sequence.add(name, numbers, false);
+      sequence.add(name, numbers, 'none');
       rmSync(path);
     }
     if (sequence.count !== count || taken.length !== ended.size)

@@ -156,7 +156,7 @@ function sequenceIn(directory: string): Sequence {
   for (const { name, fileName } of complete) {
     const numbers = numbersIn(join(directory, fileName));
     if (numbers.length !== ended.get(name)?.packets) throw new Error(`${name}: not as many packets as the ledger says`);
-    sequence.add(name, numbers, true);
+    sequence.add(name, numbers, 'anywhere');
   }
   return sequence;
 }

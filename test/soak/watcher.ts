@@ -1,5 +1,6 @@
 // Looks at the directory of a series every few milliseconds, holds it against the promises of the file ring, and keeps a
-// link to every complete savefile, so that its packets can be looked at after it was evicted.
+// link to every savefile, so that its packets can be looked at after it was evicted. It links what is being written, too:
+// a capture that catches up publishes and evicts faster than anyone can look.
 import { linkSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { byAge, list } from './evidence.ts';
@@ -22,7 +23,10 @@ export class Watcher {
   /** Files that may be there beside the ring under the name of a complete one: with `--no-part` what is not complete. */
   spare = 0;
   readonly #watched: Watched;
+  /** Of savefiles that have been complete, by name. */
   readonly #inodes = new Map<string, number>();
+  /** Of links, also of those that were taken. */
+  readonly #linked = new Map<string, number>();
   /** Linked, not taken yet, by name. */
   readonly #links = new Map<string, string>();
   #newestGone: string | undefined;
@@ -36,14 +40,14 @@ export class Watcher {
     this.#timer = setInterval(() => this.look(), everyMs);
   }
 
-  /** How many savefiles have been complete so far. */
+  /** How many savefiles have been seen complete so far. */
   get seen(): number {
     return this.#inodes.size;
   }
 
-  /** Whether the savefile has been complete. */
+  /** Whether the savefile has been in sight. */
   has(name: string): boolean {
-    return this.#inodes.has(name);
+    return this.#linked.has(name);
   }
 
   /** Throws what was wrong in any look so far. */
@@ -77,6 +81,7 @@ export class Watcher {
     const { complete, partial, between } = list(directory);
     this.looks++;
     this.mostComplete = Math.max(this.mostComplete, complete.length);
+    for (const fileName of partial) this.#link(fileName.replace(/\.part$/, ''), fileName);
     for (const { name, fileName } of complete) this.#meet(name, fileName);
     const present = new Set([...complete.map(({ name }) => name), ...between]);
     for (const name of this.#present) {
@@ -97,26 +102,33 @@ export class Watcher {
       throw new Error(`of the last ${keep} files these are left: ${names}, ${partial.join(' ')}`);
   }
 
-  /** A savefile in sight for the first time is linked; one that was in sight before must be the same, or its copy. */
+  /** A name is used for one savefile, whatever comes in its place when that is compressed. */
   #meet(name: string, fileName: string): void {
-    if (fileName !== name && this.#inodes.has(name)) return;
-    const { directory, kept } = this.#watched;
-    const path = join(directory, fileName);
-    const inode = statSync(path, { throwIfNoEntry: false })?.ino;
-    if (inode === undefined) return; // gone since it was listed
+    const inode = this.#link(name, fileName);
+    if (inode === undefined || (fileName !== name && this.#inodes.has(name))) return;
     const known = this.#inodes.get(name);
-    if (known === inode) return;
-    if (known !== undefined) throw new Error(`${name} was used twice`);
+    if (known !== undefined && known !== inode) throw new Error(`${name} was used twice`);
     this.#inodes.set(name, inode);
-    if (kept === '') return;
-    const link = join(kept, fileName);
+  }
+
+  /** Keeps a link, unless it has one of the same file or its original; undefined when that is gone since it was listed. */
+  #link(name: string, fileName: string): number | undefined {
+    const { directory, kept } = this.#watched;
+    const inode = statSync(join(directory, fileName), { throwIfNoEntry: false })?.ino;
+    const known = this.#linked.get(name);
+    const copy = fileName.endsWith('.gz');
+    if (kept === '' || inode === undefined || known === inode || (copy && known !== undefined)) return inode;
+    const link = join(kept, copy ? `${name}.gz` : name);
+    rmSync(link, { force: true });
     try {
-      linkSync(path, link);
-      this.#links.set(name, link);
+      linkSync(join(directory, fileName), link);
     } catch (cause) {
-      if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) throw cause;
-      this.#inodes.delete(name); // compressed meanwhile
+      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+      throw cause;
     }
+    this.#linked.set(name, inode);
+    this.#links.set(name, link);
+    return inode;
   }
 }
 
