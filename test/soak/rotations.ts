@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Lab } from '../../bench/lab.ts';
 import { Random } from '../chaos/random.ts';
 import { balanceOf, capture, startOffer, type Terms, withLab } from './campaign.ts';
-import { endings, ledger, numbersIn, Sequence, verify } from './evidence.ts';
+import { type Ending, endings, ledger, numbersIn, Sequence, verify } from './evidence.ts';
 import { removeLinks, Watcher } from './watcher.ts';
 
 const RING = 8;
@@ -96,11 +96,17 @@ async function oneStart(
     const numbers = numbersIn(path);
     if (numbers.length !== ended.get(name)?.packets)
       throw new Error(`${name}: not as many packets as its close line says`);
-    if (index < taken.length - 1 && numbers.length !== perFile) throw new Error(`${name}: ${numbers.length} packets`);
+    if (numbers.length !== perFile && !endsEarly(ended.get(name), ended.get(taken[index + 1]?.[0] ?? '')))
+      throw new Error(`${name}: ${numbers.length} packets`);
     sequence.add(name, numbers, 'none');
   }
   removeLinks(taken);
   if (sequence.count !== written) throw new Error(`${sequence.count} packets in files, ${written} were written`);
   if (taken.length < ROTATIONS) throw new Error(`only ${taken.length} files`);
   return written;
+}
+
+/** It is the last of its start, or the hour was over before it was full. */
+function endsEarly(ending: Ending | undefined, next: Ending | undefined): boolean {
+  return next === undefined || (ending?.type === 'close' && next.type === 'close' && ending.endSec === next.startSec);
 }
