@@ -1,5 +1,6 @@
-// A small disk under 200,000 packets a second. It fills, and the oldest files make room: nothing is lost. Then somebody
-// else's file takes all of it but what the newest savefile has: packets wait, then they are lost and counted. That file
+// A small disk under 200,000 packets a second. It fills, and the oldest files make room: nothing is lost where a deleted
+// file's space is free at once. ext4 frees it when its journal is committed, and write(2) waits for that: what did not fit
+// into the ring meanwhile is counted like any other loss, and printed. Then somebody else's file takes all of it but what the newest savefile has: packets wait, then they are lost and counted. That file
 // goes, and the capture goes on by itself. In the end every packet is accounted for, in the statistics and in the ledger.
 //
 // EDQUOT is what a disk quota says instead: no kernel of ours has quotas to try it with. The campaign `faults` does it.
@@ -29,12 +30,12 @@ export async function full({ seconds, disks, say, over }: FullTerms): Promise<vo
   await withLab(async (lab, home) => {
     for (const kind of disks) {
       if (over()) return;
-      say(`full ${kind}: ${await withSmallDisk(home, kind, DISK_BYTES, (disk) => fill(lab, disk, seconds))}`);
+      say(`full ${kind}: ${await withSmallDisk(home, kind, DISK_BYTES, (disk) => fill(lab, kind, disk, seconds))}`);
     }
   });
 }
 
-async function fill(lab: Lab, disk: string, seconds: number): Promise<string> {
+async function fill(lab: Lab, kind: FileSystem, disk: string, seconds: number): Promise<string> {
   const directory = join(disk, 'series');
   const count = RATE * seconds;
   const program = await capture(lab, directory, ['--rotate', '1h', '--rotate-size', '4MB', '--ring', '1000']);
@@ -44,18 +45,21 @@ async function fill(lab: Lab, disk: string, seconds: number): Promise<string> {
     await sleep(seconds * FOREIGN_FROM * 1000);
     await program.until(() => entries(ledger(directory), 'evict').length > 0);
     const filled = await report(program);
-    if (filled.noSpace > 0) throw new Error(`${filled.noSpace} packets were lost while there were files to evict`);
+    if (kind === 'tmpfs' && filled.noSpace > 0)
+      throw new Error(`${filled.noSpace} packets were lost while there were files to evict`);
     await hog(join(disk, 'foreign'), seconds * (FOREIGN_TO - FOREIGN_FROM) * 1000);
     const hogged = await report(program);
-    if (hogged.noSpace === 0) throw new Error('no packet was lost without room: was there none?');
+    if (hogged.noSpace === filled.noSpace) throw new Error('no packet was lost without room: was there none?');
     await sleep(1000);
     const resumed = await report(program);
     if (resumed.written === hogged.written) throw new Error('it did not go on when there was room again');
     if ((await offered) !== count) throw new Error('the generator failed');
     const ended = await report(program);
-    if (ended.noSpace > resumed.noSpace) throw new Error('it lost packets when there was room again');
+    if (kind === 'tmpfs' && ended.noSpace > resumed.noSpace)
+      throw new Error('it lost packets when there was room again');
     await program.stop();
-    return await judge(program, directory, count, [filled.written, hogged.written, ended.written]);
+    const phases = [filled, hogged, ended].map(({ written, noSpace }) => `${written} and ${noSpace} lost`);
+    return await judge(program, directory, count, phases);
   } catch (cause) {
     throw new Error(`${cause instanceof Error ? cause.message : String(cause)}\n${program.stderr}`, { cause });
   } finally {
@@ -99,7 +103,7 @@ async function hog(path: string, forMs: number): Promise<void> {
   }
 }
 
-async function judge(program: Program, directory: string, count: number, phases: readonly number[]): Promise<string> {
+async function judge(program: Program, directory: string, count: number, phases: readonly string[]): Promise<string> {
   const { received, written, dropped, noSpace, unread } = balanceOf(program);
   if (received !== count) throw new Error(`${count} packets were offered, ${received} received`);
   const all = ledger(directory);
