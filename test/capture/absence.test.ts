@@ -104,10 +104,20 @@ function gaps(): string[] {
   });
 }
 
+/** Of a link; '' for one that is gone, as the descriptor of a file is that the program had open for a moment. */
+function target(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
 /** The sockets it has open, and those of them that are mapped. */
 function sockets(program: Program): { open: number; mapped: number } {
   const proc = `/proc/${program.process.pid}`;
-  const open = readdirSync(`${proc}/fd`).filter((fd) => readlinkSync(`${proc}/fd/${fd}`).startsWith('socket:'));
+  const open = readdirSync(`${proc}/fd`).filter((fd) => target(`${proc}/fd/${fd}`).startsWith('socket:'));
   return { open: open.length, mapped: readFileSync(`${proc}/maps`, 'utf8').split('socket:').length - 1 };
 }
 
