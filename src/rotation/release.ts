@@ -7,6 +7,7 @@ import { CaptureError, SyscallError } from '../errors.ts';
 import { LedgerChain } from './ledger-chain.ts';
 import { ledgerSeries } from './ledger-file.ts';
 import { type Compression, PART } from './name.ts';
+import { releasedFileName } from './released.ts';
 import { findSavefile } from './savefile-check.ts';
 import { readSavefileStart } from './savefile-start.ts';
 
@@ -55,7 +56,7 @@ export function release(directory: string, names: readonly string[]): void {
 
 /** Lists, then deletes. @throws SyscallError */
 function releaseOf(directory: string, series: string, releases: readonly Release[]): void {
-  const path = join(directory, `${series}.released`);
+  const path = join(directory, releasedFileName(series));
   const text = releases.map(({ name }) => `${name}\n`).join('');
   try {
     // A capture that took the list before we were done may have found the files still there, or not our names. So they are

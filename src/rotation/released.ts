@@ -10,6 +10,11 @@ export function releasedFileName(series: string): string {
   return `${series}.released`;
 }
 
+/** The list that the capture is entering. */
+export function takenFileName(series: string): string {
+  return `${releasedFileName(series)}.taken`;
+}
+
 /** Calls `enter` for each name that is listed and gone, and takes it off the list. @throws SyscallError */
 export async function enterReleased(
   directory: string,
@@ -17,7 +22,7 @@ export async function enterReleased(
   enter: (name: string) => Promise<void>,
 ): Promise<void> {
   const list = join(directory, releasedFileName(series));
-  const taken = `${list}.taken`;
+  const taken = join(directory, takenFileName(series));
   try {
     for (let left = true; left; ) {
       left = exists(taken); // by a process that died; there may be a list behind it

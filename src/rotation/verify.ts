@@ -10,6 +10,7 @@ import type { SavefileAccount } from './ledger-account.ts';
 import { LedgerChain } from './ledger-chain.ts';
 import { isLedgerFile, ledgerSeries } from './ledger-file.ts';
 import { PART, SavefileName } from './name.ts';
+import { releasedFileName, takenFileName } from './released.ts';
 import { checkSavefile, type FoundSavefile, findSavefile } from './savefile-check.ts';
 import { readSavefileStart } from './savefile-start.ts';
 
@@ -51,7 +52,7 @@ export async function* verify(
   directory: string,
   head?: string,
 ): AsyncGenerator<Finding | SeriesSummary, void, undefined> {
-  const all = ledgerSeries(directory).map((name) => new Series(directory, name, head));
+  const all = ledgerSeries(directory).map((name) => new VerifiedSeries(directory, name, head));
   if (all.length === 0) throw new CaptureError('ERR_NO_LEDGER', `${directory}: no ledger in it`);
   const summaries: SeriesSummary[] = [];
   for (const series of all) {
@@ -88,11 +89,12 @@ interface Place {
   readonly text: string;
 }
 
-function finding(kind: FindingKind, series: Series | undefined, { fileName, line, text }: Place): Finding {
+function finding(kind: FindingKind, series: VerifiedSeries | undefined, { fileName, line, text }: Place): Finding {
   return { kind, series: series?.name, file: fileName, line, text };
 }
 
-class Series {
+/** A series under verification. */
+class VerifiedSeries {
   readonly name: string;
   readonly chain: LedgerChain;
   readonly #directory: string;
@@ -153,8 +155,8 @@ class Series {
 
   /** Names that `tsnetpcap release` has deleted or is about to. */
   #released(): Set<string> {
-    const lists = ['released', 'released.taken'].map((ending) =>
-      readIfThere(join(this.#directory, `${this.name}.${ending}`)),
+    const lists = [releasedFileName(this.name), takenFileName(this.name)].map((fileName) =>
+      readIfThere(join(this.#directory, fileName)),
     );
     return new Set(lists.join('\n').split('\n'));
   }
@@ -173,7 +175,10 @@ class Series {
 }
 
 /** Savefiles, and files with the name of one, that no ledger accounts for. */
-async function* extraFiles(directory: string, all: readonly Series[]): AsyncGenerator<Finding, void, undefined> {
+async function* extraFiles(
+  directory: string,
+  all: readonly VerifiedSeries[],
+): AsyncGenerator<Finding, void, undefined> {
   for (const fileName of list(directory)) {
     if (isLedgerFile(fileName)) continue;
     let found = extraFile(directory, all, fileName);
@@ -194,7 +199,7 @@ function isYoung(path: string): boolean {
   return ctimeMs !== undefined && Date.now() - ctimeMs < YOUNG_MS;
 }
 
-function extraFile(directory: string, all: readonly Series[], fileName: string): Finding | undefined {
+function extraFile(directory: string, all: readonly VerifiedSeries[], fileName: string): Finding | undefined {
   const name = fileName.replace(/(\.gz|\.zst)?(\.part)?$/, '');
   const partial = fileName.endsWith(PART);
   for (const series of all) {
