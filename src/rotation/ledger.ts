@@ -11,7 +11,7 @@ import { closeSync, constants, mkdirSync, openSync, statSync, truncateSync, unli
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createStream, type RotatingFileStream } from 'rotating-file-stream';
+import { createStream, type RotatingFileStream, RotatingFileStreamError } from 'rotating-file-stream';
 import { CaptureError, SyscallError, systemErrors } from '../errors.ts';
 import { fallocate } from '../native/libc.ts';
 import { type LedgerEntry, type LedgerEvent, NO_HASH } from './ledger-entry.ts';
@@ -146,10 +146,7 @@ export class Ledger {
         this.#trouble.works();
         return;
       } catch (cause) {
-        const error = SyscallError.from(cause);
-        if (!(error instanceof Error)) throw error;
-        const failure =
-          error instanceof CaptureError ? error : new CaptureError('ERR_LEDGER', error.message, { cause });
+        const failure = failureOf(cause);
         this.#trouble.failed(failure);
         for (const resolve of this.#impatient.splice(0)) resolve();
         if (failure.code === 'ENOENT') written = false; // someone removed the file, with the line in it
@@ -280,6 +277,14 @@ export class Ledger {
       await file.close();
     }
   }
+}
+
+/** What the system or the stream refused; anything else is a bug and thrown. */
+function failureOf(cause: unknown): CaptureError {
+  const error = SyscallError.from(cause);
+  if (error instanceof CaptureError) return error;
+  if (error instanceof RotatingFileStreamError) return new CaptureError('ERR_LEDGER', error.message, { cause });
+  throw error;
 }
 
 /** 0 for a file that is not there. */
