@@ -69,7 +69,8 @@ export function takeStock(name: SavefileName, part: boolean, past: readonly Ledg
     const base = parsed.compression === undefined ? whole : whole.slice(0, -parsed.compression.length - 1);
     const tale = told.get(base);
     const start = readSavefileStart(path, parsed.compression);
-    const stat = lstatSync(path);
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) continue; // released a moment ago
     const { sec, nsec } = start?.firstRecord ?? { sec: parsed.sec ?? 0, nsec: 0 };
     const copy = parsed.partial && parsed.compression !== undefined;
     // Its end was never told: the process died between, or it was written without `.part`.
