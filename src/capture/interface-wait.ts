@@ -6,7 +6,9 @@ import { IFNAMSIZ, readNetDevice } from '../native/netdevice.ts';
 
 const LOOK_EVERY_MS = 100;
 
-/** Whether there can ever be such an interface: any name but a number of -D, which may mean another one each time. @throws OptionError */
+/**
+ * Throws `OptionError` for what no interface can be called, and for a number of -D, which may mean another one each time.
+ */
 export function checkAwaited(device: string): void {
   if (/^\d+$/.test(device))
     throw new OptionError('-i', device, '--wait-for-interface needs the name of an interface, not its number in -D');

@@ -238,8 +238,9 @@ export class Series extends Output {
       this.#works();
       return true;
     } catch (cause) {
+      this.survives(failureOf(cause));
       this.dueMs = Date.now() + RETRY_MS;
-      return !this.survives(failureOf(cause));
+      return false;
     }
   }
 

@@ -110,7 +110,7 @@ export class PcapWriter {
 
   /** Writes finished records behind all that came before. False: their memory is still needed. */
   writeRecords(records: Uint8Array): boolean {
-    // Not when nothing waits: what is left to cut off may fail again, and these records are to be kept then as any others.
+    // Only when something waits: what is left to cut off may fail again, and these records are to be kept then as well.
     if ((this.#pending !== EMPTY || this.#batched > 0) && !this.flush())
       throw new Error('flush() has not returned true since the last false');
     return this.#send(records);
