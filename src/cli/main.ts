@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 // The program: reads the command line, runs the command, and turns whatever is thrown into one line on stderr and an
 // exit code: 1 the capture failed, 2 the call is wrong (option or filter).
-import { Command, CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { CaptureError, OptionError } from '../errors.ts';
 import { VERSION } from '../version.ts';
-import { addCaptureOptions, capture } from './capture.ts';
+import { captureCommand } from './capture.ts';
+import { CAPTURE_FLAGS } from './capture-flags.ts';
+import { expandAbbreviations } from './flag.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -19,30 +21,18 @@ async function main(args: string[]): Promise<void> {
     const { releaseCommand } = await import('./release.ts');
     await commandLine(releaseCommand()).parseAsync(rest, { from: 'user' });
   } else {
-    await commandLine(captureCommand()).parseAsync(first === 'capture' ? rest : args, { from: 'user' });
+    const given = expandAbbreviations(first === 'capture' ? rest : args, CAPTURE_FLAGS);
+    const version = `tsnetpcap ${VERSION}, Node ${process.versions.node}`;
+    await commandLine(captureCommand(version)).parseAsync(given, { from: 'user' });
   }
-}
-
-function captureCommand(): Command {
-  let dumpLevel = 0;
-  return addCaptureOptions(new Command('tsnetpcap'))
-    .description('Captures packets into pcap savefiles, in a ring of files if asked, for as long as you like.')
-    .usage('[capture] [options] [expression]\n       tsnetpcap verify|release --help')
-    .argument('[expression...]', 'pcap-filter(7) expression; only packets it matches are captured')
-    .version(`tsnetpcap ${VERSION}, Node ${process.versions.node}`, '--version', 'print version')
-    .on('option:d', () => dumpLevel++)
-    .action(async (words: string[], flags) => capture(flags, words, dumpLevel));
 }
 
 /** What all commands have in common. */
 function commandLine(command: Command): Command {
-  return command
-    .helpOption('-h, --help', 'print this help')
-    .exitOverride()
-    .configureOutput({
-      // Its guess at what was meant comes on a line of its own; an error is one line.
-      outputError: (text, write) => write(text.replace(/^error: /, 'tsnetpcap: ').replace('\n(', ' (')),
-    });
+  return command.exitOverride().configureOutput({
+    // Its guess at what was meant comes on a line of its own; an error is one line.
+    outputError: (text, write) => write(text.replace(/^error: /, 'tsnetpcap: ').replace('\n(', ' (')),
+  });
 }
 
 function fail(cause: unknown): number {

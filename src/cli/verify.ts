@@ -12,6 +12,7 @@ interface Flags {
 export function verifyCommand(): Command {
   return new Command('tsnetpcap verify')
     .description('Checks the savefiles in a directory against their ledger. Only reads; a capture may be running.')
+    .helpOption('-h, --help', 'print this help')
     .argument('<dir>', 'directory of the savefiles and their ledger')
     .option('--head <hash>', 'hash of a line that must be in the ledger, as printed by an earlier verify')
     .option('--json', 'print each line as a JSON object')
