@@ -27,6 +27,7 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_ERROR = 4;
 export const SO_ATTACH_FILTER = 26;
+export const SO_DOMAIN = 39;
 /** Same number as SO_ATTACH_FILTER: set attaches, get reads the program back. Its length counts instructions. */
 export const SO_GET_FILTER = 26;
 export const ETH_P_ALL = 3;

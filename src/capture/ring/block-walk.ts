@@ -16,7 +16,8 @@ import {
 } from '../../native/if_packet.ts';
 import { type Precision, RECORD_HEADER_LENGTH, record } from '../../savefile/header.ts';
 import { cookedLength, LINKTYPE_LINUX_SLL2 } from '../../savefile/linktype.ts';
-import { LATE_NSEC, type Limits, type RecordSpan } from '../../savefile/sink.ts';
+import { LATE_NSEC, type Limits } from '../../savefile/sink.ts';
+import type { SpanWalk } from '../span-offer.ts';
 import type { Block } from './block.ts';
 import { vlanTagOffset, writeSll, writeSll2 } from './cooked.ts';
 
@@ -43,7 +44,7 @@ export interface RecordFormat {
   readonly precision: Precision;
 }
 
-export class BlockWalk implements RecordSpan {
+export class BlockWalk implements SpanWalk {
   // RecordSpan: what the last compact() made.
   bytes: Uint8Array = EMPTY;
   records = 0;

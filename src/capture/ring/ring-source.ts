@@ -7,10 +7,11 @@ import { POLLERR, POLLIN, Poll } from '../../native/libc.ts';
 import { readNetDevice } from '../../native/netdevice.ts';
 import { cookedLength } from '../../savefile/linktype.ts';
 import type { RecordSink } from '../../savefile/sink.ts';
+import { gone, InterfaceWatch, type InterfaceWatchOptions } from '../interface-watch.ts';
 import type { Absence, Drained, PacketSource, SourceStatistics } from '../source.ts';
+import { SpanOffer } from '../span-offer.ts';
 import { Block } from './block.ts';
 import { BlockWalk, type RecordFormat } from './block-walk.ts';
-import { gone, InterfaceWatch, type InterfaceWatchOptions } from './interface-watch.ts';
 import { RingSocket } from './socket.ts';
 
 export interface RingSourceOptions extends RecordFormat, InterfaceWatchOptions {
@@ -47,15 +48,13 @@ export class RingSource implements PacketSource {
   readonly #nap: Poll;
   readonly #blocks: readonly Block[];
   readonly #walk: BlockWalk;
+  readonly #offer = new SpanOffer();
   /** Of interfaces up to now, and what the present one's counters were when they were last read. */
   #ifDropped = 0;
   #ifDroppedSeen: number | undefined;
   #index = 0;
   #sequence: bigint | undefined;
   #walking = false;
-  #held = false;
-  /** Packets that a sink was given, whether it is done with them or not. */
-  #offered = 0;
   #countersDueMs = 0;
   #napMs = 0;
   /** When the ring was last found empty, and how many blocks were returned since. */
@@ -132,7 +131,7 @@ export class RingSource implements PacketSource {
         }
         this.#begin(block);
       }
-      if (!this.#drainBlock(sink)) return 'held';
+      if (!this.#offer.all(this.#walk, sink)) return 'held'; // the block stays ours
       block.returnToKernel();
       this.#walking = false;
       this.#returned++;
@@ -167,30 +166,6 @@ export class RingSource implements PacketSource {
     this.#walking = true;
   }
 
-  /** False when the sink takes no more at present; the block stays ours. */
-  #drainBlock(sink: RecordSink): boolean {
-    const walk = this.#walk;
-    if (this.#held) {
-      if (!sink.resume()) return false;
-      this.#held = false;
-    }
-    let wasCut = false;
-    while (walk.left > 0) {
-      walk.compact(sink.limits);
-      if (walk.records === 0) {
-        if (wasCut) throw new Error('unreachable: a file was opened that the record does not fit');
-        wasCut = sink.cut(walk.nextSec);
-        if (!wasCut) return false;
-        continue;
-      }
-      wasCut = false;
-      this.#offered += walk.records;
-      this.#held = !sink.take(walk);
-      if (this.#held) return false;
-    }
-    return true;
-  }
-
   get crowded(): boolean {
     const ahead = Math.ceil(this.#blocks.length * CROWDED_SHARE) - 1;
     return this.#blocks[(this.#index + ahead) % this.#blocks.length]?.ownedByUser() === true;
@@ -203,7 +178,7 @@ export class RingSource implements PacketSource {
 
   statistics(): SourceStatistics {
     const counters = this.#socket.readCounters();
-    const unread = counters.received - counters.dropped - this.#offered;
+    const unread = counters.received - counters.dropped - this.#offer.offered;
     if (this.away === undefined) this.#addIfDropped();
     return { ...counters, ifDropped: this.#ifDropped, unread };
   }

@@ -1,5 +1,5 @@
-// Whether the interface of a ring is there: notices that it has gone, and binds the ring to the next one of its name.
-// Called by the ring source, before and behind each wait.
+// Whether a capture's interface is there: notices that it has gone, and binds the socket to the next one of its name.
+// Called by the sources, before and behind each wait.
 //
 //   present --ENETDOWN--> away, reason `down`     the kernel binds the socket again when the interface comes up
 //                            |
@@ -11,10 +11,10 @@
 // ENETDOWN comes once, when the interface goes down, be it to be removed or not; of all the rest nobody tells the socket
 // (native-notes/interface-removal.md). So from then on it is looked at now and then. The ring stays as it is all the time:
 // what the interface had brought is read from it, and what the next one brings comes behind.
-import { CaptureError, SyscallError } from '../../errors.ts';
-import { readNetDevice } from '../../native/netdevice.ts';
-import type { Absence } from '../source.ts';
-import type { RingSocket } from './socket.ts';
+import { CaptureError, SyscallError } from '../errors.ts';
+import { readNetDevice } from '../native/netdevice.ts';
+import type { PacketSocket } from './packet-socket.ts';
+import type { Absence } from './source.ts';
 
 export interface InterfaceWatchOptions {
   /** An interface name, or `any`, which never goes away. */
@@ -25,7 +25,7 @@ export interface InterfaceWatchOptions {
   readonly notice: (text: string) => void;
 }
 
-type Socket = Pick<RingSocket, 'hatype' | 'boundTo' | 'bind' | 'admit' | 'release'>;
+type Socket = Pick<PacketSocket, 'hatype' | 'boundTo' | 'bind' | 'admit' | 'release'>;
 
 /** Three system calls of a few microseconds each time. */
 const LOOK_EVERY_MS = 100;

@@ -2,9 +2,9 @@
 // a capture when interfaces really come and go is in test/capture/absence.test.ts.
 import { setTimeout } from 'node:timers/promises';
 import { beforeEach, expect, test, vi } from 'vitest';
-import { InterfaceWatch } from '../../../src/capture/ring/interface-watch.ts';
-import { SyscallError } from '../../../src/errors.ts';
-import type { NetDevice } from '../../../src/native/netdevice.ts';
+import { InterfaceWatch } from '../../src/capture/interface-watch.ts';
+import { SyscallError } from '../../src/errors.ts';
+import type { NetDevice } from '../../src/native/netdevice.ts';
 
 const kernel = vi.hoisted(() => ({
   interface: undefined as NetDevice | undefined,
@@ -12,7 +12,7 @@ const kernel = vi.hoisted(() => ({
   lookError: undefined as SyscallError | undefined,
   bindError: undefined as SyscallError | undefined,
 }));
-vi.mock('../../../src/native/netdevice.ts', () => ({
+vi.mock('../../src/native/netdevice.ts', () => ({
   readNetDevice: () => {
     if (kernel.lookError !== undefined) throw kernel.lookError;
     return kernel.interface;

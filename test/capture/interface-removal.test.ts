@@ -1,9 +1,9 @@
 // What becomes of a packet socket when its interface goes down, comes up, and is removed: the facts that interface-watch.ts
 // rests on (native-notes/interface-removal.md). Needs root, and fails without it.
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { RingSocket } from '../../../src/capture/ring/socket.ts';
-import { POLLERR, Poll } from '../../../src/native/libc.ts';
-import { Namespace } from '../../filter/namespace.ts';
+import { RingSocket } from '../../src/capture/ring/socket.ts';
+import { POLLERR, Poll } from '../../src/native/libc.ts';
+import { Namespace } from '../filter/namespace.ts';
 
 const ARPHRD_ETHER = 1;
 const IFINDEX = 77;
