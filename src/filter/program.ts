@@ -1,5 +1,6 @@
 // Classic BPF as the kernel's sockets run it: a finished program with tcpdump's three dumps, and the builder by which
 // programs are chained and extended. Jumps go forward only. Used by compile.ts and exclude.ts.
+import { CaptureError } from '../errors.ts';
 import { bpf_image } from '../native/libpcap.ts';
 
 // Instruction classes, sizes, modes and operations of <linux/bpf_common.h>.
@@ -13,17 +14,36 @@ export const BPF_RET = 0x06;
 export const BPF_MISC = 0x07;
 export const BPF_W = 0x00;
 export const BPF_H = 0x08;
+export const BPF_B = 0x10;
+export const BPF_IMM = 0x00;
 export const BPF_ABS = 0x20;
 export const BPF_IND = 0x40;
 export const BPF_MEM = 0x60;
 export const BPF_LEN = 0x80;
 export const BPF_MSH = 0xa0;
+export const BPF_ADD = 0x00;
 export const BPF_SUB = 0x10;
+export const BPF_MUL = 0x20;
+export const BPF_DIV = 0x30;
+export const BPF_OR = 0x40;
+export const BPF_AND = 0x50;
+export const BPF_LSH = 0x60;
+export const BPF_RSH = 0x70;
+export const BPF_NEG = 0x80;
+export const BPF_MOD = 0x90;
+export const BPF_XOR = 0xa0;
 export const BPF_JA = 0x00;
 export const BPF_JEQ = 0x10;
+export const BPF_JGT = 0x20;
 export const BPF_JGE = 0x30;
+export const BPF_JSET = 0x40;
+export const BPF_K = 0x00;
 export const BPF_X = 0x08;
+export const BPF_A = 0x10;
 export const BPF_TAX = 0x00;
+export const BPF_TXA = 0x80;
+/** Cells of scratch memory. */
+export const BPF_MEMWORDS = 16;
 
 /** The bits of a load's code that hold its size. */
 export const BPF_SIZE = 0x18;
@@ -37,13 +57,14 @@ export function bpfMode(code: number): number {
 }
 
 /** <linux/filter.h>: loads from here on (as unsigned numbers) read what the kernel knows of the packet, not its bytes. */
-const SKF_AD_OFF: number = 2 ** 32 - 0x1000;
+export const SKF_AD_OFF: number = 2 ** 32 - 0x1000;
 export const SKF_AD_PROTOCOL: number = SKF_AD_OFF + 0;
 export const SKF_AD_PKTTYPE: number = SKF_AD_OFF + 4;
 export const SKF_AD_IFINDEX: number = SKF_AD_OFF + 8;
 export const SKF_AD_HATYPE: number = SKF_AD_OFF + 28;
 export const SKF_AD_VLAN_TAG: number = SKF_AD_OFF + 44;
 export const SKF_AD_VLAN_TAG_PRESENT: number = SKF_AD_OFF + 48;
+export const SKF_AD_VLAN_TPID: number = SKF_AD_OFF + 60;
 /** Loads from here on count from the link-layer header, wherever the packet's data begins. */
 export const SKF_LL_OFF: number = 2 ** 32 - 0x200000;
 
@@ -58,10 +79,10 @@ export interface Instruction {
   readonly k: number;
 }
 
-/** The instructions that may follow the one at `index`. */
+/** The instructions that may follow the one at `index`. A BPF_JA can go back, by a k close to 2^32. */
 export function successors({ code, jt, jf, k }: Instruction, index: number): number[] {
   if (bpfClass(code) === BPF_RET) return [];
-  if (code === (BPF_JMP | BPF_JA)) return [index + 1 + k];
+  if (code === (BPF_JMP | BPF_JA)) return [(index + 1 + k) % 2 ** 32];
   return bpfClass(code) === BPF_JMP ? [index + 1 + jt, index + 1 + jf] : [index + 1];
 }
 
@@ -73,6 +94,35 @@ export class Program {
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
+  }
+
+  /**
+   * From the numbers that `-ddd` prints, tcpdump's or ours: how many instructions, then `code jt jf k` of each. Says nothing
+   * about what the program does. @throws CaptureError ERR_FILTER
+   */
+  static parse(text: string): Program {
+    const [count = '', ...lines] = text.trimEnd().split('\n');
+    if (!/^\d{1,7}$/.test(count) || Number(count) !== lines.length)
+      throw new CaptureError(
+        'ERR_FILTER',
+        `${lines.length} instructions, and the first line says '${count.slice(0, 20)}'`,
+      );
+    const bytes = new Uint8Array(lines.length * SIZE);
+    const view = new DataView(bytes.buffer);
+    for (const [index, line] of lines.entries()) {
+      const fields = /^\d{1,5} \d{1,3} \d{1,3} \d{1,10}$/.test(line) ? line.split(' ').map(Number) : [];
+      const [code = -1, jt = 0, jf = 0, k = 0] = fields;
+      if (code < 0 || code > 0xffff || jt > 0xff || jf > 0xff || k > 0xffffffff)
+        throw new CaptureError(
+          'ERR_FILTER',
+          `instruction ${index}: expected code, jt, jf and k, found '${line.slice(0, 40)}'`,
+        );
+      view.setUint16(index * SIZE, code, true);
+      view.setUint8(index * SIZE + 2, jt);
+      view.setUint8(index * SIZE + 3, jf);
+      view.setUint32(index * SIZE + 4, k, true);
+    }
+    return new Program(bytes);
   }
 
   get length(): number {

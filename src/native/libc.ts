@@ -45,6 +45,8 @@ const mmapFn = libc.func('void *mmap(void *address, size_t length, int prot, int
 const munmapFn = libc.func('int munmap(void *address, size_t length)');
 const fallocateFn = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
 const flockFn = libc.func('int flock(int fd, int operation)');
+const fmemopenFn = libc.func('void *fmemopen(void *buffer, size_t size, const char *mode)');
+const fcloseFn = libc.func('int fclose(void *stream)');
 const pollFn = libc.func('int poll(void *fds, unsigned long count, int timeout)');
 
 export function socket(domain: number, type: number, protocol: number): number {
@@ -147,6 +149,20 @@ export function tryLock(fd: number): boolean {
   const error = syscallError('flock');
   if (error.code === 'EAGAIN' || error.code === 'EWOULDBLOCK') return false;
   throw error;
+}
+
+/** A `FILE *`. */
+export type FILE = bigint;
+
+/** A stream that reads `bytes`, which must not change while it is read from. To be closed with `fclose`. */
+export function fmemopen(bytes: Uint8Array): FILE {
+  const stream: FILE | null = fmemopenFn(bytes, bytes.byteLength, 'r');
+  if (stream === null) throw syscallError('fmemopen');
+  return stream;
+}
+
+export function fclose(stream: FILE): void {
+  if (fcloseFn(stream) !== 0) throw syscallError('fclose');
 }
 
 export const POLLIN = 1;

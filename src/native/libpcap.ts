@@ -7,7 +7,7 @@
 // pcap_set_tstamp_precision pcap_get_tstamp_precision pcap_set_immediate_mode pcap_set_protocol_linux
 // pcap_list_tstamp_types pcap_free_tstamp_types pcap_tstamp_type_name_to_val pcap_tstamp_type_val_to_name
 // pcap_tstamp_type_val_to_description pcap_open_live pcap_open_dead pcap_open_dead_with_tstamp_precision
-// pcap_open_offline(_with_tstamp_precision) pcap_fopen_offline(_with_tstamp_precision) pcap_loop pcap_dispatch pcap_next
+// pcap_open_offline(_with_tstamp_precision) pcap_fopen_offline_with_tstamp_precision pcap_loop pcap_dispatch pcap_next
 // pcap_next_ex pcap_breakloop pcap_stats pcap_setdirection pcap_getnonblock pcap_setnonblock pcap_inject pcap_sendpacket
 // pcap_lookupnet pcap_perror pcap_strerror pcap_compile_nopcap pcap_offline_filter pcap_datalink_ext pcap_is_swapped
 // pcap_major_version pcap_minor_version pcap_bufsize pcap_file pcap_get_selectable_fd
@@ -15,6 +15,7 @@
 // pcap_dump_flush pcap_dump_close bpf_dump bpf_validate bpf_filter, and everything of pcap_open (remote capture).
 import koffi, { type LibraryHandle } from 'koffi';
 import { CaptureError, PcapError } from '../errors.ts';
+import type { FILE } from './libc.ts';
 
 /** A `pcap_t *`. */
 export type pcap_t = bigint;
@@ -39,6 +40,7 @@ export function loadLibpcap(names: readonly string[] = NAMES): LibraryHandle {
 function bind(library: LibraryHandle) {
   return {
     create: library.func('void *pcap_create(const char *source, char *errbuf)'),
+    fopen_offline: library.func('void *pcap_fopen_offline(void *fp, char *errbuf)'),
     set_snaplen: library.func('int pcap_set_snaplen(void *p, int snaplen)'),
     set_promisc: library.func('int pcap_set_promisc(void *p, int promisc)'),
     set_timeout: library.func('int pcap_set_timeout(void *p, int to_ms)'),
@@ -122,6 +124,14 @@ function errorOf(buffer: Uint8Array): PcapError {
 export function pcap_create(source: string): pcap_t {
   const error = errbuf();
   const p: pcap_t | null = libpcap().create(source, error);
+  if (p === null) throw errorOf(error);
+  return p;
+}
+
+/** A handle on the savefile that `fp` reads. `pcap_close` closes both; when this throws, `fp` stays open. */
+export function pcap_fopen_offline(fp: FILE): pcap_t {
+  const error = errbuf();
+  const p: pcap_t | null = libpcap().fopen_offline(fp, error);
   if (p === null) throw errorOf(error);
   return p;
 }
@@ -212,6 +222,12 @@ export function pcap_compile(p: pcap_t, expression: string, netmask: number): bp
   const optimize = 1;
   check(p, libpcap().compile(p, struct, expression, optimize, netmask), 'pcap_compile');
   return { struct, bf_len: new DataView(struct.buffer).getUint32(0, true) };
+}
+
+/** Its instructions, `struct bpf_insn` after `struct bpf_insn`: a copy, good after `pcap_freecode`. */
+export function bpf_insns(program: bpf_program): Uint8Array {
+  const address = new DataView(program.struct.buffer).getBigUint64(8, true);
+  return new Uint8Array(koffi.view(address, program.bf_len * 8)).slice();
 }
 
 export function pcap_setfilter(p: pcap_t, program: bpf_program): void {
