@@ -12,7 +12,8 @@ import { PACKET_OUTGOING } from '../native/if_packet.ts';
 import * as libc from '../native/libc.ts';
 import * as pcap from '../native/libpcap.ts';
 import { cookedLength, LINKTYPE_RAW } from '../savefile/linktype.ts';
-import { appendExclusions, parseExclusion } from './exclude.ts';
+import { appendExclusions, type Exclusions, parseExclusion } from './exclude.ts';
+import type { Network } from './network.ts';
 import {
   BPF_ABS,
   BPF_JEQ,
@@ -25,6 +26,7 @@ import {
   SKF_AD_IFINDEX,
   SKF_AD_PKTTYPE,
 } from './program.ts';
+import { hasNetworkHeader } from './tags.ts';
 
 export interface CompiledFilter {
   /** What the capture's socket is to run; checked by the kernel. */
@@ -132,11 +134,11 @@ function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktyp
   const builder = new ProgramBuilder();
   const drop = new Label();
   const guarded = appendLoopbackGuard(builder, device, drop);
-  const exclusions = compileExclusions(p, options.exclude);
+  const exclusions = compileExclusions(p, options.exclude, linktype);
   appendExclusions(builder, exclusions, linktype, drop);
   const expression = loadedProgram(p, options.expression);
   builder.append(expression.instructions(), (k) => builder.ret(k === 0 ? 0 : bytes));
-  if (guarded || exclusions.length > 0) {
+  if (guarded || options.exclude.length > 0) {
     builder.place(drop);
     builder.ret(0);
   }
@@ -163,22 +165,32 @@ function appendLoopbackGuard(builder: ProgramBuilder, device: string, drop: Labe
   return true;
 }
 
-/** Every value alone first, so that a message can name it; then all the networks as one program, which shares its loads. */
-function compileExclusions(p: pcap.pcap_t, values: readonly string[]): Program[] {
-  const nets: string[] = [];
+/**
+ * Every expression alone, so that a message can name it. On link types of which we don't know where an address lies the
+ * networks become one program of libpcap's, which shares its loads.
+ */
+function compileExclusions(p: pcap.pcap_t, values: readonly string[], linktype: number): Exclusions {
+  const networks: Network[] = [];
+  const expressions: string[] = [];
   const programs: Program[] = [];
   for (const value of values) {
-    const { expression, net } = parseExclusion(value);
-    try {
-      const program = loadedProgram(p, expression);
-      if (net) nets.push(expression);
-      else programs.push(program);
-    } catch (cause) {
-      if (!(cause instanceof CaptureError && cause.code === 'ERR_FILTER')) throw cause;
-      throw new CaptureError('ERR_FILTER', `--exclude ${value}: ${cause.message}`, { cause });
-    }
+    const { expression, network } = parseExclusion(value);
+    if (network === undefined) programs.push(namedProgram(p, expression, `--exclude ${value}`));
+    else if (hasNetworkHeader(linktype)) networks.push(network);
+    else expressions.push(expression);
   }
-  return nets.length === 0 ? programs : [loadedProgram(p, nets.join(' or ')), ...programs];
+  if (expressions.length > 0) programs.push(loadedProgram(p, expressions.join(' or ')));
+  return { networks, programs };
+}
+
+/** @throws CaptureError ERR_FILTER that begins with `option` */
+function namedProgram(p: pcap.pcap_t, expression: string, option: string): Program {
+  try {
+    return loadedProgram(p, expression);
+  } catch (cause) {
+    if (!(cause instanceof CaptureError && cause.code === 'ERR_FILTER')) throw cause;
+    throw new CaptureError('ERR_FILTER', `${option}: ${cause.message}`, { cause });
+  }
 }
 
 /** Only `ip broadcast` asks for it; tcpdump passes none, so that it means 0.0.0.0 and 255.255.255.255. */

@@ -216,6 +216,12 @@ export class ProgramBuilder {
     this.add(BPF_RET, k);
   }
 
+  /** Goes to `otherwise` unless the packet has `length` bytes. Changes A. */
+  requireLength(length: number, otherwise: Label): void {
+    this.add(BPF_LD | BPF_W | BPF_LEN, 0);
+    this.jumpUnless(BPF_JGE, length, otherwise);
+  }
+
   #push(code: number, k: number, ifTrue?: Label, ifFalse?: Label): void {
     this.#statements.push({ code, k, ifTrue, ifFalse, trueFar: false, falseFar: false });
   }
@@ -244,7 +250,7 @@ export class ProgramBuilder {
   }
 
   build(): Program {
-    const addresses = this.#layOut();
+    const { addresses, jumps } = this.#layOut();
     const bytes = new Uint8Array(at(addresses, this.#statements.length) * SIZE);
     const view = new DataView(bytes.buffer);
     let address = 0;
@@ -255,13 +261,12 @@ export class ProgramBuilder {
       view.setUint32(address * SIZE + 4, k, true);
       address++;
     };
-    const always = (label: Label): void => put(BPF_JMP | BPF_JA, 0, 0, distance(addresses, address, label));
-    for (const { code, k, ifTrue, ifFalse, trueFar, falseFar } of this.#statements) {
+    const always = (label: Label): void => put(BPF_JMP | BPF_JA, 0, 0, at(addresses, label.at) - address - 1);
+    for (const [index, { code, k, ifTrue, ifFalse, trueFar, falseFar }] of this.#statements.entries()) {
       if (ifTrue === undefined) put(code, 0, 0, k);
       else if (ifFalse === undefined) always(ifTrue);
       else {
-        const jt = trueFar ? 0 : distance(addresses, address, ifTrue);
-        const jf = falseFar ? Number(trueFar) : distance(addresses, address, ifFalse);
+        const [jt = 0, jf = 0] = jumps[index] ?? [];
         put(code, jt, jf, k);
         if (trueFar) always(ifTrue);
         if (falseFar) always(ifFalse);
@@ -270,8 +275,12 @@ export class ProgramBuilder {
     return new Program(bytes);
   }
 
-  /** The address of each statement and of the end. A jump made longer moves others apart, until none is left to do. */
-  #layOut(): number[] {
+  /**
+   * The address of each statement and of the end, and what its conditional jump holds for either way. Where a label is out
+   * of reach, a BPF_JA to it is reached instead: one that is there anyway, else one of its own behind the jump. That
+   * moves others apart, until none is left to do.
+   */
+  #layOut(): { addresses: number[]; jumps: [number, number][] } {
     for (;;) {
       const addresses = [0];
       let end = 0;
@@ -279,16 +288,34 @@ export class ProgramBuilder {
         end += 1 + Number(trueFar) + Number(falseFar);
         addresses.push(end);
       }
+      const jumps: [number, number][] = [];
       let changed = false;
-      for (const [index, statement] of this.#statements.entries()) {
-        const { ifTrue, ifFalse, trueFar, falseFar } = statement;
-        if (ifTrue === undefined || ifFalse === undefined) continue;
+      /** The nearest BPF_JA to a label that follows. */
+      const nearest = new Map<Label, number>();
+      for (let index = this.#statements.length - 1; index >= 0; index--) {
+        const statement = this.#statements[index];
+        if (statement?.ifTrue === undefined) continue;
+        const { ifTrue, ifFalse } = statement;
         const address = at(addresses, index);
-        statement.trueFar ||= distance(addresses, address, ifTrue) > MAX_REACH;
-        statement.falseFar ||= distance(addresses, address, ifFalse) > MAX_REACH;
-        changed ||= statement.trueFar !== trueFar || statement.falseFar !== falseFar;
+        if (ifFalse === undefined) {
+          nearest.set(ifTrue, address);
+          continue;
+        }
+        const distance = (label: Label, own: number | undefined): number | undefined =>
+          [at(addresses, label.at), own ?? nearest.get(label) ?? Number.POSITIVE_INFINITY]
+            .map((target) => target - address - 1)
+            .find((instructions) => instructions <= MAX_REACH);
+        const behind = address + 1;
+        const jt = distance(ifTrue, statement.trueFar ? behind : undefined);
+        const jf = distance(ifFalse, statement.falseFar ? behind + Number(statement.trueFar) : undefined);
+        statement.trueFar ||= jt === undefined;
+        statement.falseFar ||= jf === undefined;
+        changed ||= jt === undefined || jf === undefined;
+        jumps[index] = [jt ?? 0, jf ?? 0];
+        if (statement.trueFar) nearest.set(ifTrue, behind);
+        if (statement.falseFar) nearest.set(ifFalse, behind + Number(statement.trueFar));
       }
-      if (!changed) return addresses;
+      if (!changed) return { addresses, jumps };
     }
   }
 }
@@ -297,9 +324,4 @@ function at(addresses: readonly number[], index: number | undefined): number {
   const address = index === undefined ? undefined : addresses[index];
   if (address === undefined) throw new Error('unreachable: jump to a label that was not placed');
   return address;
-}
-
-/** What a jump at `address` holds to go to `label`: instructions between the two. */
-function distance(addresses: readonly number[], address: number, label: Label): number {
-  return at(addresses, label.at) - address - 1;
 }
