@@ -3,6 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 
+const SLL = 113;
+const SLL2 = 276;
+
 export interface SavefileRecord {
   readonly sec: number;
   readonly fraction: number;
@@ -35,6 +38,15 @@ export function readSavefile(path: string): Savefile {
     at += 16 + caplen;
   }
   return { header: bytes.subarray(0, 24), linktype: bytes.readUInt32LE(20), records };
+}
+
+/** libpcap leaves stale ring memory behind a link address shorter than the field. */
+export function maskAddress({ packet }: SavefileRecord, linktype: number): Buffer {
+  if (linktype !== SLL && linktype !== SLL2) return packet;
+  const masked = Buffer.from(packet);
+  const [at, length] = linktype === SLL2 ? [12, packet.readUInt8(11)] : [6, packet.readUInt16BE(4)];
+  masked.fill(0, Math.min(at + length, packet.length), Math.min(at + 8, packet.length));
+  return masked;
 }
 
 /** What is in the directory of a series, sorted, without what the capture keeps beside its savefiles. */

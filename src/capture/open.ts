@@ -4,6 +4,7 @@ import { type CompiledFilter, compileFilter } from '../filter/compile.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import type { Output } from '../savefile/output.ts';
 import { SingleFile } from '../savefile/single-file.ts';
+import { chooseEngine } from './engine.ts';
 import type { CaptureOptions } from './options.ts';
 import { RingSource } from './ring/ring-source.ts';
 import { CaptureSession } from './session.ts';
@@ -11,6 +12,8 @@ import type { PacketSource } from './source.ts';
 
 /** The kernel hands over a block that is not full after this time, so that is how old a packet gets in the ring. */
 const BLOCK_RETIRE_MS = 100;
+/** The shortest that the kernel has. */
+const IMMEDIATE_RETIRE_MS = 1;
 /** Retiring is as late as the kernel's timers are coarse, and we wake up behind it. */
 const SETTLE_MS: number = 2 * BLOCK_RETIRE_MS;
 
@@ -28,16 +31,7 @@ export async function openCapture(options: CaptureOptions, notice: (text: string
   for (const warning of filter.warnings) notice(warning);
   const header: FileHeader = { precision: options.precision, snaplen: filter.snaplen, linktype: filter.linktype };
   const startMs = Date.now(); // no packet is older, so that none lies before the first file
-  const source = RingSource.open({
-    ...header,
-    device: filter.device,
-    promiscuous: options.promiscuous,
-    exitOnDown: options.exitOnDown,
-    filter: filter.program.bytes,
-    ringMemory: options.ringMemory,
-    blockRetireMs: BLOCK_RETIRE_MS,
-    notice,
-  });
+  const source = await openSource(options, filter, header, notice);
   try {
     const output = await openOutput(options, header, filter, source, startMs, notice);
     const { durationMs } = options;
@@ -48,6 +42,27 @@ export async function openCapture(options: CaptureOptions, notice: (text: string
   } catch (cause) {
     source.close();
     throw cause;
+  }
+}
+
+async function openSource(
+  options: CaptureOptions,
+  filter: CompiledFilter,
+  header: FileHeader,
+  notice: (text: string) => void,
+): Promise<PacketSource> {
+  const { promiscuous, exitOnDown, ringMemory, immediate, timestampType, monitor } = options;
+  const { device, dlt, packetSocket } = filter;
+  const blockRetireMs = immediate ? IMMEDIATE_RETIRE_MS : BLOCK_RETIRE_MS;
+  const program = filter.program.bytes;
+  const common = { ...header, device, promiscuous, exitOnDown, filter: program, ringMemory, blockRetireMs, notice };
+  switch (chooseEngine(options, device, packetSocket)) {
+    case 'ring':
+      return RingSource.open(common);
+    case 'libpcap': {
+      const { LibpcapSource } = await import('./libpcap/libpcap-source.ts');
+      return LibpcapSource.open({ ...common, dlt, immediate, timestampType, monitor });
+    }
   }
 }
 

@@ -9,6 +9,7 @@ import { parseDuration } from '../rotation/duration.ts';
 import { SavefileName } from '../rotation/name.ts';
 import type { FreeSpace, Retention } from '../rotation/retention.ts';
 import { FILE_HEADER_LENGTH, MAXIMUM_SNAPLEN, type Precision, RECORD_HEADER_LENGTH } from '../savefile/header.ts';
+import { ENGINES, type Engine, type EngineOptions } from './engine.ts';
 
 export const DEFAULT_SERIES = '/var/log/netpcap/pcap-%Y%m%d%H%M%S.pcap';
 export const DEFAULT_RING_MEMORY: number = 16 * 2 ** 20;
@@ -19,14 +20,14 @@ const DEFAULT_FILE_MODE = 0o640;
 const OWNER_READ_WRITE = 0o600;
 const LONGEST_HEADERS: number = FILE_HEADER_LENGTH + RECORD_HEADER_LENGTH;
 
-export interface CaptureOptions extends FilterOptions {
-  readonly promiscuous: boolean;
+export interface CaptureOptions extends FilterOptions, EngineOptions {
+  readonly monitor: boolean;
+  /** Hand over every packet as soon as it is there, instead of many at a time. */
+  readonly immediate: boolean;
   /** Wait until the interface is there and up. */
   readonly waitForInterface: boolean;
   /** End when the interface is removed. */
   readonly exitOnDown: boolean;
-  readonly ringMemory: number;
-  readonly precision: Precision;
   readonly output: OutputOptions;
   /** Stop after so many packets, Infinity for never. */
   readonly count: number;
@@ -173,6 +174,13 @@ export function parseFileMode(option: string, text: string): number {
   // Without it we could not adopt what a crash left.
   if ((mode & OWNER_READ_WRITE) === OWNER_READ_WRITE) return mode;
   throw new OptionError(option, text, 'expected three octal digits from 600 to 777, such as 640');
+}
+
+/** @throws OptionError */
+export function parseEngine(option: string, text: string): Engine {
+  const engine = ENGINES.find((each) => each === text);
+  if (engine === undefined) throw new OptionError(option, text, `expected ${ENGINES.join(', ')}`);
+  return engine;
 }
 
 /** A decimal number (no sign, fraction or exponent) from `min` to `max`. */

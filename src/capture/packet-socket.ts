@@ -20,17 +20,6 @@ export interface BoundTo {
 
 const ENODEV = 19;
 
-/** Whether the descriptor, which may be -1, is one of AF_PACKET. */
-export function isPacketSocket(fd: number): boolean {
-  const value = new Uint8Array(4);
-  try {
-    libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_DOMAIN, value, 'SO_DOMAIN');
-  } catch {
-    return false; // no socket at all
-  }
-  return new DataView(value.buffer).getInt32(0, true) === libc.AF_PACKET;
-}
-
 export class PacketSocket {
   readonly fd: number;
   readonly #options: PacketSocketOptions;

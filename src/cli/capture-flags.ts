@@ -1,5 +1,6 @@
 // The options of a capture, as data: what each is called, takes and says. capture.ts acts on them. A row that is added here
 // needs its place in man/tsnetpcap.8 and its run in the comparison with tcpdump; tests say so when one is missing.
+import { ENGINES, type Engine } from '../capture/engine.ts';
 import type { SyncPolicy } from '../capture/options.ts';
 import * as options from '../capture/options.ts';
 import { type CompressionFormat, parseCompression } from '../rotation/compression-format.ts';
@@ -15,6 +16,7 @@ export interface CaptureFlags {
   readonly interface: string;
   readonly snaplen: number;
   readonly w?: string;
+  readonly engine?: Engine;
   readonly y?: string;
   readonly p?: true;
   readonly waitForInterface?: true;
@@ -277,6 +279,14 @@ export const CAPTURE_FLAGS: readonly Flag<CaptureFlags>[] = [
     parse: options.parsePrecision,
     default: ['micro'],
     tcpdump: true,
+  },
+  {
+    name: 'engine',
+    long: ['engine'],
+    value: 'name',
+    help: `${ENGINES.join(', ')} (default: the first that takes the other options)`,
+    group: group.ring,
+    parse: options.parseEngine,
   },
   {
     name: 'B',

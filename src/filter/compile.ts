@@ -5,6 +5,9 @@
 //
 //   [loopback packet as it leaves?] -> 0   [excluded?] -> 0   [expression?] -> bytes to keep, or 0
 //
+// A device that is no network interface (nflog, bluetooth, …) has no socket that could run a program: libpcap does, and the
+// programs are taken as it has compiled them.
+//
 // What the kernel can't run is refused with ERR_FILTER, where libpcap would go on and filter in user space.
 
 import { CaptureError, OptionError, PcapError, SyscallError } from '../errors.ts';
@@ -29,11 +32,14 @@ import {
 import { hasNetworkHeader } from './tags.ts';
 
 export interface CompiledFilter {
-  /** What the capture's socket is to run; checked by the kernel. */
+  /** What the capture's socket is to run; checked by the kernel. Or libpcap, where there is no such socket. */
   readonly program: Program;
+  /** The device is a network interface, or all of them: an AF_PACKET socket brings its packets. */
+  readonly packetSocket: boolean;
   /** The interface's name, also when its number was given. */
   readonly device: string;
-  /** LINKTYPE_ value for the savefile's header. */
+  /** DLT_ value of the handle, and LINKTYPE_ value for the savefile's header. */
+  readonly dlt: number;
   readonly linktype: number;
   readonly linktypeName: string;
   readonly linktypeDescription: string;
@@ -53,11 +59,13 @@ export interface FilterOptions {
   readonly expression: string;
   /** Networks, addresses or expressions. */
   readonly exclude: readonly string[];
+  /** The capture will be in monitor mode, where a wireless interface has another link type. */
+  readonly monitor?: boolean;
 }
 
 /** @throws CaptureError ERR_FILTER, OptionError, PcapError, SyscallError */
 export function compileFilter(options: FilterOptions): CompiledFilter {
-  const { p, device, warnings } = open(options.device, options.snaplen);
+  const { p, device, warnings } = open(options);
   try {
     chooseLinktype(p, device, options.linktype);
     const dlt = pcap.pcap_datalink(p);
@@ -66,7 +74,9 @@ export function compileFilter(options: FilterOptions): CompiledFilter {
     if (snaplen > options.snaplen) warnings.push(`WARNING: snaplen raised from ${options.snaplen} to ${snaplen}`);
     return {
       program: compose(p, device, options, linktype, snaplen - cookedLength(linktype)),
+      packetSocket: hasSocket(p),
       device,
+      dlt,
       linktype,
       linktypeName: pcap.pcap_datalink_val_to_name(dlt) ?? `${dlt}`,
       linktypeDescription: pcap.pcap_datalink_val_to_description(dlt) ?? 'unknown',
@@ -85,9 +95,10 @@ interface Handle {
 }
 
 /** As for tcpdump, digits are an interface's name if there is such a one, else its number in -D. */
-function open(device: string, snaplen: number): Handle {
+function open(options: FilterOptions): Handle {
+  const { device } = options;
   try {
-    return activate(device, snaplen);
+    return activate(device, options);
   } catch (cause) {
     const missing = cause instanceof PcapError && cause.code === 'PCAP_ERROR_NO_SUCH_DEVICE';
     if (!missing || !/^\d+$/.test(device)) throw cause;
@@ -95,16 +106,17 @@ function open(device: string, snaplen: number): Handle {
     const found = devices[Number(device) - 1];
     if (found === undefined)
       throw new OptionError('-i', device, `expected a number from 1 to ${devices.length}, as in -D`);
-    return activate(found.name, snaplen);
+    return activate(found.name, options);
   }
 }
 
 /** The handle captures nothing, so it takes the least memory; a timeout other than 0 gives it the ring that all libpcaps have. */
-function activate(device: string, snaplen: number): Handle {
+function activate(device: string, { snaplen, monitor = false }: FilterOptions): Handle {
   const p = pcap.pcap_create(device);
   try {
     pcap.pcap_set_snaplen(p, snaplen);
     pcap.pcap_set_promisc(p, 0);
+    if (monitor) pcap.pcap_set_rfmon(p, 1);
     pcap.pcap_set_timeout(p, 1000);
     pcap.pcap_set_buffer_size(p, 1);
     const warning = pcap.pcap_activate(p, device);
@@ -130,6 +142,10 @@ function chooseLinktype(p: pcap.pcap_t, device: string, asked: string | undefine
   if (dlt !== pcap.pcap_datalink(p)) pcap.pcap_set_datalink(p, dlt);
 }
 
+function hasSocket(p: pcap.pcap_t): boolean {
+  return libc.isPacketSocket(pcap.pcap_fileno(p));
+}
+
 function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktype: number, bytes: number): Program {
   const builder = new ProgramBuilder();
   const drop = new Label();
@@ -143,7 +159,7 @@ function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktyp
     builder.ret(0);
   }
   const program = builder.build();
-  attach(p, program);
+  if (hasSocket(p)) attach(p, program);
   return program;
 }
 
@@ -200,6 +216,7 @@ const NETMASK = 0;
 function loadedProgram(p: pcap.pcap_t, expression: string): Program {
   const compiled = compile(p, expression);
   try {
+    if (!hasSocket(p)) return new Program(pcap.bpf_insns(compiled));
     checkLength(compiled.bf_len); // beyond it libpcap filters in user space, with a warning on stderr
     pcap.pcap_setfilter(p, compiled);
   } catch (cause) {

@@ -73,6 +73,14 @@ export function getsockopt(
   return inout[0] ?? 0;
 }
 
+/** Whether the descriptor, which may be -1, is an AF_PACKET socket. */
+export function isPacketSocket(fd: number): boolean {
+  const domain = new Uint8Array(4);
+  const length = [domain.byteLength];
+  if (getsockoptFn(fd, SOL_SOCKET, SO_DOMAIN, domain, length) < 0) return false; // no socket at all
+  return new DataView(domain.buffer).getInt32(0, true) === AF_PACKET;
+}
+
 /** Attaches classic BPF instructions, `struct sock_filter` after `struct sock_filter` (8 bytes each). */
 export function attachFilter(fd: number, instructions: Uint8Array): void {
   const sock_fprog = new Uint8Array(16); // <linux/filter.h>: unsigned short len; struct sock_filter *filter
@@ -154,9 +162,12 @@ export function tryLock(fd: number): boolean {
 /** A `FILE *`. */
 export type FILE = bigint;
 
-/** A stream that reads `bytes`, which must not change while it is read from. To be closed with `fclose`. */
-export function fmemopen(bytes: Uint8Array): FILE {
-  const stream: FILE | null = fmemopenFn(bytes, bytes.byteLength, 'r');
+/**
+ * A stream that reads `bytes`, which must not change while it is read from, or writes them. They must live as long as it
+ * does. To be closed with `fclose`.
+ */
+export function fmemopen(bytes: Uint8Array, mode: 'r' | 'w' = 'r'): FILE {
+  const stream: FILE | null = fmemopenFn(bytes, bytes.byteLength, mode);
   if (stream === null) throw syscallError('fmemopen');
   return stream;
 }

@@ -1,18 +1,16 @@
 // The system's libpcap as this program uses it, under its C names: the compiler of filters, and the expert on devices,
-// link types and error texts. No packet goes through it. Loaded on first use, so that --help and usage
-// errors need no libpcap. Wrappers throw a `PcapError` where C returns an error; what is allocated here is freed here.
-// Called by filter/ and cli/devices.
+// link types and error texts. No packet goes through what is bound here; how the libpcap engine captures is in
+// libpcap-live.ts. Loaded on first use, so that --help and usage errors need no libpcap. Wrappers throw a `PcapError` where
+// C returns an error; what is allocated here is freed here. Called by filter/, cli/devices and capture/libpcap.
 //
-// Not bound, from <pcap/pcap.h> 1.10: pcap_init pcap_lookupdev pcap_set_rfmon pcap_can_set_rfmon pcap_set_tstamp_type
-// pcap_set_tstamp_precision pcap_get_tstamp_precision pcap_set_immediate_mode pcap_set_protocol_linux
-// pcap_list_tstamp_types pcap_free_tstamp_types pcap_tstamp_type_name_to_val pcap_tstamp_type_val_to_name
+// Bound neither here nor there, from <pcap/pcap.h> 1.10: pcap_init pcap_lookupdev pcap_can_set_rfmon
+// pcap_get_tstamp_precision pcap_list_tstamp_types pcap_free_tstamp_types pcap_tstamp_type_val_to_name
 // pcap_tstamp_type_val_to_description pcap_open_live pcap_open_dead pcap_open_dead_with_tstamp_precision
-// pcap_open_offline(_with_tstamp_precision) pcap_fopen_offline_with_tstamp_precision pcap_loop pcap_dispatch pcap_next
-// pcap_next_ex pcap_breakloop pcap_stats pcap_setdirection pcap_getnonblock pcap_setnonblock pcap_inject pcap_sendpacket
-// pcap_lookupnet pcap_perror pcap_strerror pcap_compile_nopcap pcap_offline_filter pcap_datalink_ext pcap_is_swapped
-// pcap_major_version pcap_minor_version pcap_bufsize pcap_file pcap_get_selectable_fd
-// pcap_get_required_select_timeout pcap_dump_open(_append) pcap_dump_fopen pcap_dump_file pcap_dump_ftell(64) pcap_dump
-// pcap_dump_flush pcap_dump_close bpf_dump bpf_validate bpf_filter, and everything of pcap_open (remote capture).
+// pcap_open_offline(_with_tstamp_precision) pcap_fopen_offline_with_tstamp_precision pcap_loop pcap_next pcap_next_ex
+// pcap_breakloop pcap_setdirection pcap_getnonblock pcap_inject pcap_sendpacket pcap_lookupnet pcap_perror pcap_strerror
+// pcap_compile_nopcap pcap_offline_filter pcap_datalink_ext pcap_is_swapped pcap_major_version pcap_minor_version
+// pcap_bufsize pcap_file pcap_dump_open(_append) pcap_dump_file pcap_dump_ftell(64) pcap_dump_flush bpf_dump bpf_validate
+// bpf_filter, and everything of pcap_open (remote capture).
 import koffi, { type LibraryHandle } from 'koffi';
 import { CaptureError, PcapError } from '../errors.ts';
 import type { FILE } from './libc.ts';
@@ -43,6 +41,7 @@ function bind(library: LibraryHandle) {
     fopen_offline: library.func('void *pcap_fopen_offline(void *fp, char *errbuf)'),
     set_snaplen: library.func('int pcap_set_snaplen(void *p, int snaplen)'),
     set_promisc: library.func('int pcap_set_promisc(void *p, int promisc)'),
+    set_rfmon: library.func('int pcap_set_rfmon(void *p, int rfmon)'),
     set_timeout: library.func('int pcap_set_timeout(void *p, int to_ms)'),
     set_buffer_size: library.func('int pcap_set_buffer_size(void *p, int buffer_size)'),
     activate: library.func('int pcap_activate(void *p)'),
@@ -68,10 +67,17 @@ function bind(library: LibraryHandle) {
   };
 }
 
+let loaded: LibraryHandle | undefined;
 let bound: ReturnType<typeof bind> | undefined;
 
+/** The system's libpcap, loaded once. @throws CaptureError ERR_LIBPCAP */
+export function libpcapLibrary(): LibraryHandle {
+  loaded ??= loadLibpcap();
+  return loaded;
+}
+
 function libpcap(): ReturnType<typeof bind> {
-  bound ??= bind(loadLibpcap());
+  bound ??= bind(libpcapLibrary());
   return bound;
 }
 
@@ -108,7 +114,8 @@ function statusText(p: pcap_t, status: number, source: string): string {
   }
 }
 
-function check(p: pcap_t, status: number, source: string): void {
+/** `source`: the device, or the function. @throws PcapError when `status` is one of failure */
+export function check(p: pcap_t, status: number, source: string): void {
   if (status < 0) throw new PcapError(ERRORS[status] ?? 'PCAP_ERROR', statusText(p, status, source));
 }
 
@@ -142,6 +149,11 @@ export function pcap_set_snaplen(p: pcap_t, snaplen: number): void {
 
 export function pcap_set_promisc(p: pcap_t, promisc: number): void {
   check(p, libpcap().set_promisc(p, promisc), 'pcap_set_promisc');
+}
+
+/** Monitor mode, for the time of the capture. */
+export function pcap_set_rfmon(p: pcap_t, rfmon: number): void {
+  check(p, libpcap().set_rfmon(p, rfmon), 'pcap_set_rfmon');
 }
 
 export function pcap_set_timeout(p: pcap_t, to_ms: number): void {
@@ -211,12 +223,25 @@ export function pcap_datalink_val_to_description(dlt: number): string | undefine
   return libpcap().datalink_val_to_description(dlt) ?? undefined;
 }
 
-/** A `struct bpf_program *` (unsigned int bf_len; struct bpf_insn *bf_insns), to be freed with `pcap_freecode`. */
+/** A `struct bpf_program *` (unsigned int bf_len; struct bpf_insn *bf_insns). */
 export interface bpf_program {
   readonly struct: Uint8Array;
   readonly bf_len: number;
 }
 
+/** A program of ours; the instructions must live as long as it is in use. */
+export function bpf_program(instructions: Uint8Array): bpf_program {
+  const struct = new Uint8Array(16);
+  const view = new DataView(struct.buffer);
+  const bf_len = instructions.byteLength / SIZEOF_BPF_INSN;
+  view.setUint32(0, bf_len, true);
+  view.setBigUint64(8, koffi.address(instructions), true);
+  return { struct, bf_len };
+}
+
+const SIZEOF_BPF_INSN = 8;
+
+/** To be freed with `pcap_freecode`. */
 export function pcap_compile(p: pcap_t, expression: string, netmask: number): bpf_program {
   const struct = new Uint8Array(16);
   const optimize = 1;
@@ -227,7 +252,7 @@ export function pcap_compile(p: pcap_t, expression: string, netmask: number): bp
 /** Its instructions, `struct bpf_insn` after `struct bpf_insn`: a copy, good after `pcap_freecode`. */
 export function bpf_insns(program: bpf_program): Uint8Array {
   const address = new DataView(program.struct.buffer).getBigUint64(8, true);
-  return new Uint8Array(koffi.view(address, program.bf_len * 8)).slice();
+  return new Uint8Array(koffi.view(address, program.bf_len * SIZEOF_BPF_INSN)).slice();
 }
 
 export function pcap_setfilter(p: pcap_t, program: bpf_program): void {

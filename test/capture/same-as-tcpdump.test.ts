@@ -10,7 +10,7 @@ import { Lab } from '../../bench/lab.ts';
 import { type Offer, offer } from '../../bench/offer.ts';
 import * as libc from '../../src/native/libc.ts';
 import { Program, TCPDUMP_RETIRE_MS } from '../program.ts';
-import { expectReadable, readSavefile, type SavefileRecord } from '../savefile.ts';
+import { expectReadable, maskAddress, readSavefile } from '../savefile.ts';
 
 const AF_INET = 2;
 const SO_TIMESTAMPNS = 35;
@@ -73,18 +73,6 @@ async function capture(
     for (const program of running) await program.kill();
   }
   return files;
-}
-
-const SLL = 113;
-const SLL2 = 276;
-
-/** libpcap leaves stale ring memory behind a link address shorter than the field. */
-function maskAddress({ packet }: SavefileRecord, linktype: number): Buffer {
-  if (linktype !== SLL && linktype !== SLL2) return packet;
-  const masked = Buffer.from(packet);
-  const [at, length] = linktype === SLL2 ? [12, packet.readUInt8(11)] : [6, packet.readUInt16BE(4)];
-  masked.fill(0, Math.min(at + length, packet.length), Math.min(at + 8, packet.length));
-  return masked;
 }
 
 function expectSame(ours: string, theirs: string, packets: number): void {

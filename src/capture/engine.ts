@@ -1,0 +1,91 @@
+// The engines that packets can come from, and what each of them can do, as data: options are checked against it, the
+// manual's table is held against it, and the tests try that what is claimed holds, and what is denied does not.
+import { OptionError } from '../errors.ts';
+import type { Precision } from '../savefile/header.ts';
+
+export const ENGINES = ['ring', 'libpcap'] as const;
+export type Engine = (typeof ENGINES)[number];
+
+export interface Capability {
+  /** For the manual. */
+  readonly text: string;
+  readonly engines: readonly Engine[];
+}
+
+export type CapabilityName =
+  | 'kernelTimestamps'
+  | 'nanoseconds'
+  | 'timestampTypes'
+  | 'filterFromStart'
+  | 'snaplenInKernel'
+  | 'promiscuousOff'
+  | 'dropCounts'
+  | 'queueFreezes'
+  | 'survivesRemoval'
+  | 'monitorMode'
+  | 'otherDevices'
+  | 'largeBuffer';
+
+export const CAPABILITIES: Readonly<Record<CapabilityName, Capability>> = {
+  kernelTimestamps: { text: "the kernel's timestamps", engines: ['ring', 'libpcap'] },
+  nanoseconds: { text: 'nanoseconds', engines: ['ring', 'libpcap'] },
+  timestampTypes: { text: 'timestamps of the network card', engines: ['libpcap'] },
+  filterFromStart: { text: 'the filter holds for the first packet', engines: ['ring', 'libpcap'] },
+  snaplenInKernel: { text: 'packets are cut in the kernel', engines: ['ring', 'libpcap'] },
+  promiscuousOff: { text: 'promiscuous mode can be left off', engines: ['ring', 'libpcap'] },
+  dropCounts: { text: 'counts what the kernel dropped', engines: ['ring', 'libpcap'] },
+  queueFreezes: { text: 'counts how often the ring was full', engines: ['ring'] },
+  survivesRemoval: { text: 'goes on with the next interface of a name', engines: ['ring', 'libpcap'] },
+  monitorMode: { text: 'monitor mode', engines: ['libpcap'] },
+  otherDevices: { text: 'devices that are no network interfaces', engines: ['libpcap'] },
+  largeBuffer: { text: 'a buffer of 2 GiB and more', engines: ['ring'] },
+};
+
+export interface EngineOptions {
+  /** Undefined: the first that takes all the other options. */
+  readonly engine: Engine | undefined;
+  readonly promiscuous: boolean;
+  readonly precision: Precision;
+  /** Monitor mode, of wireless interfaces. */
+  readonly monitor: boolean;
+  /** Who stamps packets, as pcap-tstamp(7) calls it; undefined for the device's default. */
+  readonly timestampType: string | undefined;
+  /** Bytes between kernel and program. */
+  readonly ringMemory: number;
+}
+
+/** pcap_set_buffer_size(3PCAP) takes an int. */
+const LARGE_BUFFER: number = 2 ** 31;
+/** The kernel does it, with every packet. */
+const HOST_TIMESTAMPS: readonly (string | undefined)[] = [undefined, 'host'];
+
+/** What the options need, by the words that a user asked for it with. */
+function needs(options: EngineOptions, device: string, packetSocket: boolean): [string, CapabilityName][] {
+  const { promiscuous, precision, monitor, timestampType, ringMemory } = options;
+  const needed: [string, CapabilityName][] = [];
+  if (!packetSocket) needed.push([`-i ${device}`, 'otherDevices']);
+  if (!promiscuous) needed.push(['-p', 'promiscuousOff']);
+  if (precision === 'nano') needed.push(['--time-stamp-precision nano', 'nanoseconds']);
+  if (monitor) needed.push(['-I', 'monitorMode']);
+  if (!HOST_TIMESTAMPS.includes(timestampType)) needed.push([`-j ${timestampType}`, 'timestampTypes']);
+  if (ringMemory >= LARGE_BUFFER) needed.push([`${ringMemory / 2 ** 20} MiB of ring memory`, 'largeBuffer']);
+  return needed;
+}
+
+/**
+ * The engine for a capture of `device`. `packetSocket`: it is a network interface. @throws OptionError when the engine that
+ * was asked for does not take another option, or none takes all of them
+ */
+export function chooseEngine(options: EngineOptions, device: string, packetSocket: boolean): Engine {
+  const needed = needs(options, device, packetSocket);
+  const missing = (engine: Engine): [string, CapabilityName] | undefined =>
+    needed.find(([, name]) => !enginesWith(name).includes(engine));
+  const engine = options.engine ?? ENGINES.find((each) => missing(each) === undefined) ?? 'ring';
+  const [what, name] = missing(engine) ?? [];
+  if (name === undefined) return engine;
+  throw new OptionError('--engine', engine, `it does not take ${what}, as ${enginesWith(name).join(' and ')} would`);
+}
+
+function enginesWith(name: CapabilityName): readonly Engine[] {
+  return CAPABILITIES[name].engines;
+}
