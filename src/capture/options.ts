@@ -1,7 +1,7 @@
 // What a capture can be told: one parser per kind of value, each with its bound, and the rules between options. Everything
 // is checked here before any descriptor is opened; an error names the option, the value and what is allowed.
-import { OptionError } from '../errors.ts';
-import type { FilterOptions } from '../filter/compile.ts';
+import { CaptureError, OptionError } from '../errors.ts';
+import type { Direction, FilterOptions } from '../filter/compile.ts';
 import { localZone, utcZone, type Zone } from '../native/time.ts';
 import { IntervalClock } from '../rotation/clock.ts';
 import type { CompressionFormat } from '../rotation/compression-format.ts';
@@ -11,6 +11,7 @@ import type { FreeSpace, Retention } from '../rotation/retention.ts';
 import { FILE_HEADER_LENGTH, MAXIMUM_SNAPLEN, type Precision, RECORD_HEADER_LENGTH } from '../savefile/header.ts';
 import { ENGINES, type Engine, type EngineOptions } from './engine.ts';
 
+export const DEFAULT_DEVICE = 'any';
 export const DEFAULT_SERIES = '/var/log/netpcap/pcap-%Y%m%d%H%M%S.pcap';
 export const DEFAULT_RING_MEMORY: number = 16 * 2 ** 20;
 const DEFAULT_ROTATE_SEC = 3600;
@@ -18,6 +19,7 @@ const MAX_RING_MEMORY = 4 * 2 ** 30;
 const MAX_RING_FILES = 1_000_000;
 const DEFAULT_FILE_MODE = 0o640;
 const OWNER_READ_WRITE = 0o600;
+const MAX_DURATION_SEC = 10 * 366 * 86400;
 const LONGEST_HEADERS: number = FILE_HEADER_LENGTH + RECORD_HEADER_LENGTH;
 
 export interface CaptureOptions extends FilterOptions, EngineOptions {
@@ -100,12 +102,17 @@ const NEED_A_SERIES = {
 } as const;
 
 /**
- * A `%` in the name, a rotation or a limit, or no name at all make a series; a name alone is one file. `snaplen`: a file of
- * a series must have room for one packet. @throws OptionError
+ * A `%` in the name, a rotation or a limit make a series; a name alone is one file. `snaplen`: a file of a series must have
+ * room for one packet. @throws CaptureError ERR_OPTION, also when there is nothing to write to
  */
 export function chooseOutput(request: OutputRequest, snaplen: number): OutputOptions {
   const { w, rotate, utc = false, clobber = true, part = true, ledger = true } = request;
   const given = optionGiven(request, MAKE_A_SERIES);
+  if (w === undefined && given === undefined)
+    throw new CaptureError(
+      'ERR_OPTION',
+      'packets are not printed here, give -w FILE, or for a series --ring 48; tcpdump(8) and tshark(1) print packets',
+    );
   if (w === '') throw new OptionError('-w', w, 'expected a file name');
   if (w === '-' && given !== undefined)
     throw new OptionError('-w', '-', `a stream can't be rotated, leave out ${given}`);
@@ -191,9 +198,26 @@ export function parseWhole(option: string, text: string, min: number, max: numbe
   return value;
 }
 
-/** 0 stands for the largest, as for tcpdump. */
+/** As for tcpdump 0 stands for the largest, and the number may be hexadecimal or octal as in C. */
 export function parseSnaplen(option: string, text: string): number {
-  return parseWhole(option, text, 0, MAXIMUM_SNAPLEN) || MAXIMUM_SNAPLEN;
+  const number = /^0x[\da-f]{1,8}$/i.test(text)
+    ? Number(text)
+    : /^0[0-7]+$/.test(text)
+      ? Number.parseInt(text, 8)
+      : text;
+  return parseWhole(option, `${number}`, 0, MAXIMUM_SNAPLEN) || MAXIMUM_SNAPLEN;
+}
+
+/** @throws OptionError */
+export function parseDirection(option: string, text: string): Direction {
+  const direction = text.toLowerCase();
+  if (direction === 'in' || direction === 'out' || direction === 'inout') return direction;
+  throw new OptionError(option, text, 'expected in, out or inout');
+}
+
+/** Seconds, of something that may last for years. @throws OptionError */
+export function parseLongDuration(option: string, text: string): number {
+  return parseDuration(option, text, MAX_DURATION_SEC);
 }
 
 export function parseRingFiles(option: string, text: string): number {

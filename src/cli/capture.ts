@@ -6,13 +6,15 @@ import { openCapture } from '../capture/open.ts';
 import * as options from '../capture/options.ts';
 import type { SessionStatistics } from '../capture/session.ts';
 import { SyscallError } from '../errors.ts';
-import { compileFilter } from '../filter/compile.ts';
+import type { FilterOptions } from '../filter/compile.ts';
 import { onSignals } from '../service/signals.ts';
 import { CAPTURE_FLAGS, type CaptureFlags } from './capture-flags.ts';
-import { listDevices } from './devices.ts';
+import { listDevices, listLinktypes, listTimestampTypes, offeredTimestampType } from './devices.ts';
 import { addFlags } from './flag.ts';
+import { printProgram } from './program.ts';
+import { startCount, startStatus } from './progress.ts';
 import { startReports } from './reports.ts';
-import { reportLine, statisticsLines, statusLine } from './statistics.ts';
+import { reportLine, statisticsLines } from './statistics.ts';
 
 /** A signal to stop, so long after the first, means at once: what goes on in the background may take its time. */
 const IMPATIENT_MS = 1000;
@@ -25,41 +27,44 @@ export function captureCommand(version: string): Command {
     .argument('[expression...]', 'pcap-filter(7) expression; only packets it matches are captured')
     .action(capture);
   addFlags(command, CAPTURE_FLAGS, version);
-  return command;
+  return command.addHelpText('after', "\ntcpdump's options about printing packets are taken, and of no effect.");
 }
 
 /** Resolves when the capture is over. */
 async function capture(words: readonly string[], flags: CaptureFlags): Promise<void> {
   if (flags.D) return listDevices();
-  const captureOptions: options.CaptureOptions = {
-    device: flags.interface,
+  const filterOptions: FilterOptions = {
+    device: flags.interface ?? options.DEFAULT_DEVICE,
     snaplen: flags.snaplen,
     linktype: flags.y,
+    direction: flags.Q,
+    expression: flags.F === undefined ? words.join(' ') : readExpression(flags.F),
+    exclude: flags.exclude ?? [],
+  };
+  if (flags.J) return listTimestampTypes(filterOptions.device);
+  if (flags.L) return listLinktypes(filterOptions);
+  if (flags.d !== undefined) return printProgram(filterOptions, flags.interface !== undefined, flags.d);
+  const captureOptions: options.CaptureOptions = {
+    ...filterOptions,
     engine: flags.engine,
-    promiscuous: flags.p !== true,
-    monitor: false,
-    immediate: false,
-    timestampType: undefined,
+    promiscuous: flags.p !== false,
+    monitor: flags.I === true,
+    immediate: flags.immediateMode === true,
+    timestampType: flags.j === undefined ? undefined : offeredTimestampType(filterOptions.device, flags.j),
     waitForInterface: flags.waitForInterface === true,
     exitOnDown: flags.exitOnDown === true,
     ringMemory: flags.B ?? flags.ringMemory ?? options.DEFAULT_RING_MEMORY,
-    expression: flags.F === undefined ? words.join(' ') : readExpression(flags.F),
-    exclude: flags.exclude ?? [],
     precision: flags.timeStampPrecision,
     output: options.chooseOutput(flags, flags.snaplen),
     count: flags.c ?? Number.POSITIVE_INFINITY,
     durationMs: (flags.duration ?? Number.POSITIVE_INFINITY) * 1000,
   };
   if (captureOptions.waitForInterface) checkAwaited(captureOptions.device);
-  if (flags.d !== undefined) {
-    process.stdout.write(compileFilter(captureOptions).program.dump(flags.d));
-    return;
-  }
   await run(captureOptions, flags);
 }
 
 async function run(captureOptions: options.CaptureOptions, flags: CaptureFlags): Promise<void> {
-  const live = flags.q !== true && process.stderr.isTTY === true;
+  const live = flags.q !== true && flags.v === undefined && process.stderr.isTTY === true;
   const say = (text: string): void => void process.stderr.write(`${live ? '\r\x1b[K' : ''}${text}\n`);
   const notice = (text: string): void => say(`tsnetpcap: ${text}`);
   const series = captureOptions.output.kind === 'series';
@@ -92,18 +97,11 @@ async function run(captureOptions: options.CaptureOptions, flags: CaptureFlags):
     labels: { device: captureOptions.device, output: flags.w ?? options.DEFAULT_SERIES },
     say: notice,
   });
-  let previous = live ? session.statistics() : undefined;
-  const timer = live
-    ? setInterval(() => {
-        const now = session.statistics();
-        process.stderr.write(`\r\x1b[K${statusLine(now, previous, 1, output.name, output.dueMs)}`);
-        previous = now;
-      }, 1000)
-    : undefined;
+  const endProgress = flags.v === undefined ? startStatus(live, session, output) : startCount(session);
   try {
     await session.run();
   } finally {
-    clearInterval(timer);
+    endProgress();
     offSignals();
     const reported = endReports();
     for (const line of statisticsLines(session.statistics())) say(line);

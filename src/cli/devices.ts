@@ -1,4 +1,7 @@
-// `-D`: the interfaces that can be captured on, as tcpdump prints them; their numbers are good for `-i`.
+// `-D`, `-L` and `-J`: the interfaces that can be captured on and what they offer, as tcpdump prints it, where tcpdump prints
+// it. The numbers of -D are good for `-i`.
+import { OptionError } from '../errors.ts';
+import { type FilterOptions, offeredLinktypes } from '../filter/compile.ts';
 import * as pcap from '../native/libpcap.ts';
 
 /** Prints to stdout. @throws PcapError, CaptureError ERR_LIBPCAP */
@@ -7,8 +10,41 @@ export function listDevices(): void {
   process.stdout.write(lines.join(''));
 }
 
+/** Prints to stderr. @throws OptionError, PcapError */
+export function listLinktypes(options: FilterOptions): void {
+  const { device, linktypes } = offeredLinktypes(options);
+  const lines = linktypes.map(({ name, description }) => `  ${name}${bracketed(description)}\n`);
+  process.stderr.write(`Data link types for ${device} (use option -y to set):\n${lines.join('')}`);
+}
+
+/** Prints to stderr. @throws PcapError */
+export function listTimestampTypes(device: string): void {
+  const lines = pcap.timestampTypes(device).map(({ name, description }) => `  ${name}${bracketed(description)}\n`);
+  process.stderr.write(
+    lines.length === 0
+      ? `Time stamp type cannot be set for ${device}\n`
+      : `Time stamp types for ${device} (use option -j to set):\n${lines.join('')}`,
+  );
+}
+
+/**
+ * `-j`: the type, or undefined when the device does not have it, which tcpdump warns of and goes on. @throws OptionError when
+ * there is no such type
+ */
+export function offeredTimestampType(device: string, type: string): string | undefined {
+  if (!pcap.isTimestampType(type)) throw new OptionError('-j', type, 'libpcap knows no such time stamp type, see -J');
+  if (pcap.timestampTypes(device).some(({ name }) => name === type)) return type;
+  const warning = 'That type of time stamp is not supported by that device';
+  process.stderr.write(`tsnetpcap: WARNING: When trying to set timestamp type '${type}' on ${device}: ${warning}\n`);
+  return undefined;
+}
+
+function bracketed(text: string | undefined): string {
+  return text === undefined ? '' : ` (${text})`;
+}
+
 function describe({ name, description, flags }: pcap.pcap_if): string {
-  const text = description === undefined ? name : `${name} (${description})`;
+  const text = `${name}${bracketed(description)}`;
   return flags === 0 ? text : `${text} [${flagWords(flags)}]`;
 }
 

@@ -8,10 +8,12 @@ export interface Flag<Values> {
   readonly name: keyof Values & string;
   /** As in `-s`. */
   readonly letter?: string;
-  /** Without dashes. If the first begins with `no-`, the value is false when given. */
+  /** Without dashes. */
   readonly long?: readonly string[];
   /** What follows it, for --help; a flag without it is given or not. */
   readonly value?: string;
+  /** The value of one that is given without a text; default true. */
+  readonly gives?: unknown;
   readonly help: string;
   /** The heading in --help that it stands below. */
   readonly group: string;
@@ -41,13 +43,12 @@ class Spelling<Values> extends Option {
   constructor(spelling: string, flag: Flag<Values>) {
     super(flag.value === undefined ? spelling : `${spelling} <${flag.value}>`, flag.help);
     this.#name = flag.name;
-    const negative = flag.long?.[0]?.startsWith('no-') === true;
-    this.negate = false; // or commander would see to some names of it only
+    this.negate = false; // which commander makes of `--no-`
     if (flag.default !== undefined) this.default(...flag.default);
     if (flag.conflicts !== undefined) this.conflicts(flag.conflicts);
     this.argParser((text: string | undefined, before: unknown) => {
       if (flag.repeat === 'count') return (typeof before === 'number' ? before : 0) + 1;
-      const value = text === undefined ? !negative : (flag.parse?.(spelling, text) ?? text);
+      const value = text === undefined ? (flag.gives ?? true) : (flag.parse?.(spelling, text) ?? text);
       return flag.repeat === 'list' ? [...(Array.isArray(before) ? before : []), value] : value;
     });
   }

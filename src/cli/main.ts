@@ -2,7 +2,7 @@
 // The program: reads the command line, runs the command, and turns whatever is thrown into one line on stderr and an
 // exit code: 1 the capture failed, 2 the call is wrong (option or filter).
 import { type Command, CommanderError } from 'commander';
-import { CaptureError, OptionError } from '../errors.ts';
+import { CaptureError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { captureCommand } from './capture.ts';
 import { CAPTURE_FLAGS } from './capture-flags.ts';
@@ -44,7 +44,7 @@ function fail(cause: unknown): number {
   // The reader of `-w -` has gone: that is its way to say that it has enough.
   if (cause.code === 'EPIPE') return 0;
   process.stderr.write(`tsnetpcap: ${cause.message}\n`);
-  return cause instanceof OptionError || cause.code === 'ERR_FILTER' ? EXIT_USAGE : EXIT_FAILED;
+  return cause.code === 'ERR_OPTION' || cause.code === 'ERR_FILTER' ? EXIT_USAGE : EXIT_FAILED;
 }
 
 // Nobody reads what is said any more (`2>&1 | head -1`, a full log disk): no reason to end a capture.

@@ -45,9 +45,12 @@ export interface CompiledFilter {
   readonly linktypeDescription: string;
   /** For the savefile's header: as asked for, or raised so that a cooked header and one byte fit. */
   readonly snaplen: number;
-  /** What a user should know, in libpcap's and tcpdump's words. */
+  /** What a user should know, in libpcap's and tcpdump's words, in their order. */
   readonly warnings: readonly string[];
 }
+
+/** Of packets, as seen from this machine. */
+export type Direction = 'in' | 'out' | 'inout';
 
 export interface FilterOptions {
   /** Interface name, its number in `-D`, or `any`. */
@@ -56,6 +59,8 @@ export interface FilterOptions {
   readonly snaplen: number;
   /** Name of the link type, where the device offers a choice. */
   readonly linktype: string | undefined;
+  /** Default inout. */
+  readonly direction?: Direction | undefined;
   readonly expression: string;
   /** Networks, addresses or expressions. */
   readonly exclude: readonly string[];
@@ -67,7 +72,8 @@ export interface FilterOptions {
 export function compileFilter(options: FilterOptions): CompiledFilter {
   const { p, device, warnings } = open(options);
   try {
-    chooseLinktype(p, device, options.linktype);
+    const chosen = chooseLinktype(p, device, options.linktype);
+    if (chosen !== undefined) warnings.push(`data link type ${chosen}`);
     const dlt = pcap.pcap_datalink(p);
     const linktype = LINKTYPES[dlt] ?? dlt;
     const snaplen = pcap.pcap_snapshot(p);
@@ -127,12 +133,40 @@ function activate(device: string, { snaplen, monitor = false }: FilterOptions): 
   }
 }
 
+export interface OfferedLinktypes {
+  /** The interface's name, also when its number was given. */
+  readonly device: string;
+  readonly linktypes: readonly { readonly name: string; readonly description: string | undefined }[];
+}
+
+/** What `-y` takes for the interface. @throws OptionError, PcapError */
+export function offeredLinktypes(options: FilterOptions): OfferedLinktypes {
+  const { p, device } = open(options);
+  try {
+    const linktypes = pcap.pcap_list_datalinks(p).map((dlt) => ({
+      name: pcap.pcap_datalink_val_to_name(dlt) ?? `DLT ${dlt}`,
+      description: pcap.pcap_datalink_val_to_description(dlt),
+    }));
+    return { device, linktypes };
+  } finally {
+    pcap.pcap_close(p);
+  }
+}
+
+/** LINKTYPE_ value of a name as `-y` takes it. @throws OptionError */
+export function linktypeNamed(name: string): number {
+  const dlt = pcap.pcap_datalink_name_to_val(name);
+  if (dlt === undefined) throw new OptionError('-y', name, 'libpcap knows no such link type');
+  return LINKTYPES[dlt] ?? dlt;
+}
+
 /** The values of <pcap/dlt.h> that savefiles number differently, as far as Linux has such devices. */
 const LINKTYPES: Readonly<Record<number, number>> = { 11: 100, 12: LINKTYPE_RAW, 19: 106 };
 
-function chooseLinktype(p: pcap.pcap_t, device: string, asked: string | undefined): void {
+/** Returns the name of the link type where there was something to choose. */
+function chooseLinktype(p: pcap.pcap_t, device: string, asked: string | undefined): string | undefined {
   const name = asked ?? (device === 'any' ? 'LINUX_SLL2' : undefined);
-  if (name === undefined) return;
+  if (name === undefined) return undefined;
   const offered = pcap.pcap_list_datalinks(p);
   const dlt = pcap.pcap_datalink_name_to_val(name);
   if (dlt === undefined || !offered.includes(dlt)) {
@@ -140,6 +174,7 @@ function chooseLinktype(p: pcap.pcap_t, device: string, asked: string | undefine
     throw new OptionError('-y', name, `${device} offers ${names.join(', ')}`);
   }
   if (dlt !== pcap.pcap_datalink(p)) pcap.pcap_set_datalink(p, dlt);
+  return pcap.pcap_datalink_val_to_name(dlt);
 }
 
 function hasSocket(p: pcap.pcap_t): boolean {
@@ -149,7 +184,15 @@ function hasSocket(p: pcap.pcap_t): boolean {
 function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktype: number, bytes: number): Program {
   const builder = new ProgramBuilder();
   const drop = new Label();
-  const guarded = appendLoopbackGuard(builder, device, drop);
+  const directed = appendDirection(builder, options.direction, drop);
+  if (directed && !hasSocket(p))
+    throw new OptionError(
+      '-Q',
+      options.direction ?? '',
+      `${device} is no network interface, its packets have no direction`,
+    );
+  // Without outgoing packets there is nothing to guard against.
+  const guarded = options.direction === 'in' || appendLoopbackGuard(builder, device, drop) || directed;
   const exclusions = compileExclusions(p, options.exclude, linktype);
   appendExclusions(builder, exclusions, linktype, drop);
   const expression = loadedProgram(p, options.expression);
@@ -161,6 +204,16 @@ function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktyp
   const program = builder.build();
   if (hasSocket(p)) attach(p, program);
   return program;
+}
+
+/** What libpcap asks of each packet in user space (pcap_setdirection(3PCAP)). */
+function appendDirection(builder: ProgramBuilder, direction: Direction | undefined, drop: Label): boolean {
+  if (direction === undefined || direction === 'inout') return false;
+  const next = new Label();
+  builder.add(BPF_LD | BPF_W | BPF_ABS, SKF_AD_PKTTYPE);
+  builder.jump(BPF_JEQ, PACKET_OUTGOING, direction === 'out' ? next : drop, direction === 'out' ? drop : next);
+  builder.place(next);
+  return true;
 }
 
 /**

@@ -4,8 +4,7 @@
 // C returns an error; what is allocated here is freed here. Called by filter/, cli/devices and capture/libpcap.
 //
 // Bound neither here nor there, from <pcap/pcap.h> 1.10: pcap_init pcap_lookupdev pcap_can_set_rfmon
-// pcap_get_tstamp_precision pcap_list_tstamp_types pcap_free_tstamp_types pcap_tstamp_type_val_to_name
-// pcap_tstamp_type_val_to_description pcap_open_live pcap_open_dead pcap_open_dead_with_tstamp_precision
+// pcap_get_tstamp_precision pcap_open_live pcap_open_dead pcap_open_dead_with_tstamp_precision
 // pcap_open_offline(_with_tstamp_precision) pcap_fopen_offline_with_tstamp_precision pcap_loop pcap_next pcap_next_ex
 // pcap_breakloop pcap_setdirection pcap_getnonblock pcap_inject pcap_sendpacket pcap_lookupnet pcap_perror pcap_strerror
 // pcap_compile_nopcap pcap_offline_filter pcap_datalink_ext pcap_is_swapped pcap_major_version pcap_minor_version
@@ -57,6 +56,11 @@ function bind(library: LibraryHandle) {
     datalink_name_to_val: library.func('int pcap_datalink_name_to_val(const char *name)'),
     datalink_val_to_name: library.func('const char *pcap_datalink_val_to_name(int dlt)'),
     datalink_val_to_description: library.func('const char *pcap_datalink_val_to_description(int dlt)'),
+    list_tstamp_types: library.func('int pcap_list_tstamp_types(void *p, _Out_ void **tstamp_types)'),
+    free_tstamp_types: library.func('void pcap_free_tstamp_types(void *tstamp_types)'),
+    tstamp_type_name_to_val: library.func('int pcap_tstamp_type_name_to_val(const char *name)'),
+    tstamp_type_val_to_name: library.func('const char *pcap_tstamp_type_val_to_name(int type)'),
+    tstamp_type_val_to_description: library.func('const char *pcap_tstamp_type_val_to_description(int type)'),
     compile: library.func('int pcap_compile(void *p, void *fp, const char *str, int optimize, uint32_t netmask)'),
     setfilter: library.func('int pcap_setfilter(void *p, void *fp)'),
     freecode: library.func('void pcap_freecode(void *fp)'),
@@ -221,6 +225,34 @@ export function pcap_datalink_val_to_name(dlt: number): string | undefined {
 
 export function pcap_datalink_val_to_description(dlt: number): string | undefined {
   return libpcap().datalink_val_to_description(dlt) ?? undefined;
+}
+
+export interface TimestampType {
+  readonly name: string;
+  readonly description: string | undefined;
+}
+
+/** libpcap knows a type of this name, which a device may have or not. */
+export function isTimestampType(name: string): boolean {
+  return libpcap().tstamp_type_name_to_val(name) >= 0;
+}
+
+/** `pcap_list_tstamp_types` of a handle on this device, by their names. */
+export function timestampTypes(device: string): TimestampType[] {
+  const p = pcap_create(device);
+  try {
+    const list: [bigint | null] = [null];
+    const count: number = libpcap().list_tstamp_types(p, list);
+    check(p, count, 'pcap_list_tstamp_types');
+    const types: number[] = count === 0 ? [] : Array.from(koffi.decode(list[0], 'int', count));
+    libpcap().free_tstamp_types(list[0]);
+    return types.map((type) => ({
+      name: libpcap().tstamp_type_val_to_name(type) ?? `${type}`,
+      description: libpcap().tstamp_type_val_to_description(type) ?? undefined,
+    }));
+  } finally {
+    pcap_close(p);
+  }
 }
 
 /** A `struct bpf_program *` (unsigned int bf_len; struct bpf_insn *bf_insns). */

@@ -17,6 +17,8 @@ export function onSignals(actions: SignalActions): () => void {
     SIGINT: actions.stop,
     SIGTERM: actions.stop,
     SIGUSR1: actions.report,
+    // tcpdump writes out what it has collected. Here nothing waits to be written.
+    SIGUSR2: () => {},
     SIGHUP: () => (hadTerminal && !hasControllingTerminal() ? actions.stop() : actions.rotate()),
   };
   for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);

@@ -10,9 +10,10 @@ const PARSERS: readonly (readonly [
 ])[] = [
   [
     options.parseSnaplen,
-    { 0: 262144, 1: 1, 96: 96, 262144: 262144 },
-    ['262145', '300000', '-1', '', '1.5', '0x60', '1e3'],
+    { 0: 262144, 1: 1, 96: 96, 262144: 262144, '0x60': 96, '010': 8 },
+    ['262145', '300000', '-1', '', '1.5', '0xg', '0x', '1e3'],
   ],
+  [options.parseDirection, { in: 'in', OUT: 'out', inout: 'inout' }, ['', 'both', 'i']],
   [options.parseRingFiles, { 1: 1, 48: 48, 1000000: 1000000 }, ['0', '1000001', '', 'all', '-3']],
   [options.parseCount, { 1: 1, 9007199254740991: 9007199254740991 }, ['0', '-1', '9007199254740992', '', 'x']],
   [options.parseBufferKib, { 1: 1024, 4194304: 2 ** 32 }, ['0', '-1', '4194305', '2147483648', '', '4M']],
@@ -52,7 +53,7 @@ describe('values', () => {
 
 describe('single file or series', () => {
   test.each([
-    [{}],
+    [{ ring: 3 }],
     [{ w: 'cap-%s.pcap' }],
     [{ w: 'cap.pcap', rotate: 60 }],
     [{ w: 'cap.pcap', ring: 3 }],
@@ -117,6 +118,12 @@ describe('single file or series', () => {
 
   test('a file of a series has room for the longest packet, whatever its header', () => {
     expect(series({ w: 'cap.pcap', rotateSize: 24 + 16 + SNAPLEN }).rotateSize).toBe(136);
+  });
+
+  test.each([{}, { z: 'gzip' }, { clobber: false as const }])('%j has nowhere to write to', (request) => {
+    expect(() => options.chooseOutput(request, SNAPLEN)).toThrow(
+      expect.objectContaining({ code: 'ERR_OPTION', message: expect.stringMatching(/not printed.*-w FILE.*tcpdump/) }),
+    );
   });
 
   test.each([

@@ -38,8 +38,8 @@ const FLAGS: readonly Flag<Values>[] = [
   { ...row, name: 'exclude', long: ['exclude'], value: 'net', repeat: 'list' },
   { ...row, name: 'ring', long: ['ring'], value: 'files', conflicts: 'ringMemory' },
   { ...row, name: 'ringMemory', long: ['ring-memory'], value: 'size' },
-  { ...row, name: 'promiscuous', letter: 'p', long: ['no-promiscuous-mode'], tcpdump: true },
-  { ...row, name: 'part', long: ['no-part'] },
+  { ...row, name: 'promiscuous', gives: false, letter: 'p', long: ['no-promiscuous-mode'], tcpdump: true },
+  { ...row, name: 'part', gives: false, long: ['no-part'] },
   { ...row, name: 'numeric', letter: 'n', tcpdump: true, printing: true },
   { ...row, name: 'number', letter: '#', long: ['number'], tcpdump: true, printing: true },
 ];

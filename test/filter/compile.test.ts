@@ -88,13 +88,36 @@ describe('devices', () => {
     ['linux_sll', 113, 'LINUX_SLL', 'Linux cooked v1', 80],
   ])('any, -y %s', (linktype, number, linktypeName, linktypeDescription, kept) => {
     const filter = compile({ device: 'any', linktype, snaplen: 96 });
-    expect(filter).toMatchObject({ linktype: number, linktypeName, linktypeDescription, snaplen: 96, warnings: [] });
+    expect(filter).toMatchObject({
+      linktype: number,
+      linktypeName,
+      linktypeDescription,
+      snaplen: 96,
+      warnings: [`data link type ${linktypeName}`],
+    });
     expect(returns(filter)).toEqual([kept, 0]);
+  });
+
+  test.each([
+    ['in', 'v0'],
+    ['out', 'v0'],
+  ] as const)('-Q %s is the first thing that the program asks', (direction, device) => {
+    const { program } = compile({ device, direction, expression: 'udp' });
+    const rest = compile({ device, expression: 'udp' }).program.length;
+    expect(program.dump(1)).toMatch(
+      direction === 'in'
+        ? /^\(000\) ld {7}\[type\]\n\(001\) jeq {6}#0x4 {13}jt \d\d\tjf 2\n/
+        : /^\(000\) ld {7}\[type\]\n\(001\) jeq {6}#0x4 {13}jt 2\tjf \d\d\n/,
+    );
+    expect(program.length).toBe(rest + 3);
   });
 
   test('a snaplen that leaves nothing of a packet is raised', () => {
     const filter = compile({ device: 'any', snaplen: 10 });
-    expect(filter).toMatchObject({ snaplen: 21, warnings: ['WARNING: snaplen raised from 10 to 21'] });
+    expect(filter).toMatchObject({
+      snaplen: 21,
+      warnings: ['data link type LINUX_SLL2', 'WARNING: snaplen raised from 10 to 21'],
+    });
     expect(returns(filter)).toEqual([1, 0]);
   });
 
