@@ -2,6 +2,7 @@
 // is checked here before any descriptor is opened; an error names the option, the value and what is allowed.
 import { CaptureError, OptionError } from '../errors.ts';
 import type { Direction, FilterOptions } from '../filter/compile.ts';
+import type { SnaplenClass } from '../filter/kept-bytes.ts';
 import { localZone, utcZone, type Zone } from '../native/time.ts';
 import { IntervalClock } from '../rotation/clock.ts';
 import type { CompressionFormat } from '../rotation/compression-format.ts';
@@ -17,6 +18,7 @@ export const DEFAULT_RING_MEMORY: number = 16 * 2 ** 20;
 const DEFAULT_ROTATE_SEC = 3600;
 const MAX_RING_MEMORY = 4 * 2 ** 30;
 const MAX_RING_FILES = 1_000_000;
+const MAX_SAMPLE_FLOWS = 1_000_000;
 const DEFAULT_FILE_MODE = 0o640;
 const OWNER_READ_WRITE = 0o600;
 const MAX_DURATION_SEC = 10 * 366 * 86400;
@@ -126,7 +128,7 @@ export function chooseOutput(request: OutputRequest, snaplen: number): OutputOpt
     throw new OptionError('--no-clobber', w ?? DEFAULT_SERIES, 'a series never overwrites a file, leave it out');
   const least = LONGEST_HEADERS + snaplen;
   if (request.rotateSize !== undefined && request.rotateSize < least)
-    throw new OptionError('--rotate-size', String(request.rotateSize), `a packet of --snaplen needs ${least} bytes`);
+    throw new OptionError('--rotate-size', String(request.rotateSize), `the largest packet kept needs ${least} bytes`);
   const zone = utc ? utcZone() : localZone();
   return {
     kind: 'series',
@@ -218,6 +220,25 @@ export function parseDirection(option: string, text: string): Direction {
 /** Seconds, of something that may last for years. @throws OptionError */
 export function parseLongDuration(option: string, text: string): number {
   return parseDuration(option, text, MAX_DURATION_SEC);
+}
+
+/** `EXPR=BYTES`; an expression may have a `=` of its own. @throws OptionError */
+export function parseSnaplenFor(option: string, text: string): SnaplenClass {
+  const at = text.lastIndexOf('=');
+  const [expression, digits] = [text.slice(0, Math.max(0, at)).trim(), text.slice(at + 1)];
+  const bytes = /^\d{1,6}$/.test(digits) ? Number(digits) : Number.NaN;
+  if (expression === '' || !(bytes >= 1 && bytes <= MAXIMUM_SNAPLEN)) {
+    throw new OptionError(option, text, `expected EXPRESSION=BYTES, with bytes from 1 to ${MAXIMUM_SNAPLEN}`);
+  }
+  return { expression, bytes };
+}
+
+/** The N of `1/N`. @throws OptionError */
+export function parseSampleFlows(option: string, text: string): number {
+  const [, digits = ''] = /^1\/(\d{1,7})$/.exec(text) ?? [];
+  const flows = digits === '' ? Number.NaN : Number(digits);
+  if (flows >= 1 && flows <= MAX_SAMPLE_FLOWS) return flows;
+  throw new OptionError(option, text, `expected 1/N, with N from 1 to ${MAX_SAMPLE_FLOWS}`);
 }
 
 export function parseRingFiles(option: string, text: string): number {

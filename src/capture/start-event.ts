@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { CompiledFilter } from '../filter/compile.ts';
+import { nameBytes } from '../filter/kept-bytes.ts';
 import { if_nametoindex } from '../native/libc.ts';
 import { pcap_findalldevs } from '../native/libpcap.ts';
 import type { LedgerEvent } from '../rotation/ledger-entry.ts';
@@ -28,8 +29,16 @@ export function startEvent(
     ...header,
     filter: options.expression,
     exclude: options.exclude,
+    ...kept(options),
     program: createHash('sha256').update(filter.program.bytes).digest('hex'),
   };
+}
+
+function kept(options: CaptureOptions): Pick<LedgerEvent & { type: 'start' }, 'kept'> {
+  const { snaplen, snaplenFor = [], keepNames = false, headersOnly = false, sampleFlows = 1 } = options;
+  if (snaplenFor.length === 0 && !keepNames && !headersOnly && sampleFlows === 1) return {};
+  const names = keepNames ? nameBytes(options) : null;
+  return { kept: { snaplen, classes: snaplenFor, names, headersOnly, sampleFlows } };
 }
 
 /** A cooked savefile has the number of a packet's interface, and numbers change. */

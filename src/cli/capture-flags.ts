@@ -4,6 +4,7 @@ import { ENGINES, type Engine } from '../capture/engine.ts';
 import type { SyncPolicy } from '../capture/options.ts';
 import * as options from '../capture/options.ts';
 import type { Direction } from '../filter/compile.ts';
+import type { SnaplenClass } from '../filter/kept-bytes.ts';
 import type { CompressionFormat } from '../rotation/compression-format.ts';
 import type { FreeSpace } from '../rotation/retention.ts';
 import type { Precision } from '../savefile/header.ts';
@@ -32,6 +33,10 @@ export interface CaptureFlags {
   readonly ringMemory?: number;
   readonly F?: string;
   readonly exclude?: readonly string[];
+  readonly snaplenFor?: readonly SnaplenClass[];
+  readonly keepNames?: true;
+  readonly headersOnly?: true;
+  readonly sampleFlows?: number;
   readonly timeStampPrecision: Precision;
   readonly rotate?: number;
   readonly rotateSize?: number;

@@ -7,6 +7,7 @@ import * as options from '../capture/options.ts';
 import type { SessionStatistics } from '../capture/session.ts';
 import { SyscallError } from '../errors.ts';
 import type { FilterOptions } from '../filter/compile.ts';
+import { largestKept } from '../filter/kept-bytes.ts';
 import { onSignals } from '../service/signals.ts';
 import { CAPTURE_FLAGS, type CaptureFlags } from './capture-flags.ts';
 import { listDevices, listLinktypes, listTimestampTypes, offeredTimestampType } from './devices.ts';
@@ -40,6 +41,10 @@ async function capture(words: readonly string[], flags: CaptureFlags): Promise<v
     direction: flags.Q,
     expression: flags.F === undefined ? words.join(' ') : readExpression(flags.F),
     exclude: flags.exclude ?? [],
+    snaplenFor: flags.snaplenFor,
+    keepNames: flags.keepNames,
+    headersOnly: flags.headersOnly,
+    sampleFlows: flags.sampleFlows,
   };
   if (flags.J) return listTimestampTypes(filterOptions.device);
   if (flags.L) return listLinktypes(filterOptions);
@@ -55,7 +60,7 @@ async function capture(words: readonly string[], flags: CaptureFlags): Promise<v
     exitOnDown: flags.exitOnDown === true,
     ringMemory: flags.B ?? flags.ringMemory ?? options.DEFAULT_RING_MEMORY,
     precision: flags.timeStampPrecision,
-    output: options.chooseOutput(flags, flags.snaplen),
+    output: options.chooseOutput(flags, largestKept(flags)),
     count: flags.c ?? Number.POSITIVE_INFINITY,
     durationMs: (flags.duration ?? Number.POSITIVE_INFINITY) * 1000,
   };

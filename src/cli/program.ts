@@ -1,7 +1,8 @@
 // `-d`: the filter program that would be attached, as tcpdump prints it. Without an interface a packet filter's compiler, for
 // Ethernet or `-y`, that needs no privilege.
-import { OptionError } from '../errors.ts';
+import { CaptureError, OptionError } from '../errors.ts';
 import { compileFilter, type FilterOptions, linktypeNamed } from '../filter/compile.ts';
+import { keepOptionsGiven } from '../filter/kept-bytes.ts';
 import { compileOffline } from '../filter/offline.ts';
 
 /** `level`: how often -d was given. Prints to stdout, and what there is to be known to stderr. @throws as compileFilter */
@@ -14,6 +15,8 @@ export function printProgram(options: FilterOptions, forDevice: boolean, level: 
   }
   if (options.exclude.length > 0)
     throw new OptionError('--exclude', options.exclude.join(' '), 'with -d it needs an interface, -i');
+  const [ours] = keepOptionsGiven(options).all;
+  if (ours !== undefined) throw new CaptureError('ERR_FILTER', `${ours}: with -d it needs an interface, -i`);
   if (options.linktype === undefined) process.stderr.write('Warning: assuming Ethernet\n');
   const linktype = linktypeNamed(options.linktype ?? 'EN10MB');
   process.stdout.write(compileOffline(options.expression, { linktype, snaplen: options.snaplen }).dump(level));

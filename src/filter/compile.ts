@@ -3,7 +3,8 @@
 // accepted the result; the loaded programs are read back and chained. The handle is closed before this returns. Called by
 // capture/open.ts and by -d.
 //
-//   [loopback packet as it leaves?] -> 0   [excluded?] -> 0   [expression?] -> bytes to keep, or 0
+//   [loopback packet as it leaves?] -> 0   [excluded?] -> 0   [expression?] -> 0   [flow not sampled?] -> 0
+//   -> bytes to keep
 //
 // A device that is no network interface (nflog, bluetooth, …) has no socket that could run a program: libpcap does, and the
 // programs are taken as it has compiled them.
@@ -16,6 +17,7 @@ import * as libc from '../native/libc.ts';
 import * as pcap from '../native/libpcap.ts';
 import { cookedLength, LINKTYPE_RAW } from '../savefile/linktype.ts';
 import { appendExclusions, type Exclusions, parseExclusion } from './exclude.ts';
+import { appendKeptBytes, type KeepOptions, keepOptionsGiven, largestKept, type SnaplenClass } from './kept-bytes.ts';
 import type { Network } from './network.ts';
 import {
   BPF_ABS,
@@ -29,6 +31,7 @@ import {
   SKF_AD_IFINDEX,
   SKF_AD_PKTTYPE,
 } from './program.ts';
+import { appendSampling } from './sample-flows.ts';
 import { hasNetworkHeader } from './tags.ts';
 
 export interface CompiledFilter {
@@ -43,7 +46,7 @@ export interface CompiledFilter {
   readonly linktype: number;
   readonly linktypeName: string;
   readonly linktypeDescription: string;
-  /** For the savefile's header: as asked for, or raised so that a cooked header and one byte fit. */
+  /** For the savefile's header: the most that is kept, raised so that a cooked header and one byte fit. */
   readonly snaplen: number;
   /** What a user should know, in libpcap's and tcpdump's words, in their order. */
   readonly warnings: readonly string[];
@@ -52,11 +55,9 @@ export interface CompiledFilter {
 /** Of packets, as seen from this machine. */
 export type Direction = 'in' | 'out' | 'inout';
 
-export interface FilterOptions {
+export interface FilterOptions extends KeepOptions {
   /** Interface name, its number in `-D`, or `any`. */
   readonly device: string;
-  /** Bytes of a packet to keep, as in the savefile's header. */
-  readonly snaplen: number;
   /** Name of the link type, where the device offers a choice. */
   readonly linktype: string | undefined;
   /** Default inout. */
@@ -78,15 +79,16 @@ export function compileFilter(options: FilterOptions): CompiledFilter {
     const linktype = LINKTYPES[dlt] ?? dlt;
     const snaplen = pcap.pcap_snapshot(p);
     if (snaplen > options.snaplen) warnings.push(`WARNING: snaplen raised from ${options.snaplen} to ${snaplen}`);
+    const kept = { ...options, snaplen };
     return {
-      program: compose(p, device, options, linktype, snaplen - cookedLength(linktype)),
+      program: compose(p, device, kept, linktype),
       packetSocket: hasSocket(p),
       device,
       dlt,
       linktype,
       linktypeName: pcap.pcap_datalink_val_to_name(dlt) ?? `${dlt}`,
       linktypeDescription: pcap.pcap_datalink_val_to_description(dlt) ?? 'unknown',
-      snaplen,
+      snaplen: largestKept(kept),
       warnings,
     };
   } finally {
@@ -181,7 +183,19 @@ function hasSocket(p: pcap.pcap_t): boolean {
   return libc.isPacketSocket(pcap.pcap_fileno(p));
 }
 
-function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktype: number, bytes: number): Program {
+function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktype: number): Program {
+  const { expression, exclude, sampleFlows, snaplen, snaplenFor = [] } = options;
+  const { headers, all } = keepOptionsGiven(options);
+  if (all.length > 0 && !hasSocket(p))
+    throw new CaptureError(
+      'ERR_FILTER',
+      `${all.join(', ')}: ${device} is no network interface, libpcap cuts its packets`,
+    );
+  if (headers.length > 0 && !hasNetworkHeader(linktype)) {
+    const name = pcap.pcap_datalink_val_to_name(pcap.pcap_datalink(p)) ?? `${linktype}`;
+    const supported = 'EN10MB, LINUX_SLL, LINUX_SLL2 and RAW';
+    throw new CaptureError('ERR_FILTER', `${headers.join(', ')}: link type ${name}, supported are ${supported}`);
+  }
   const builder = new ProgramBuilder();
   const drop = new Label();
   const directed = appendDirection(builder, options.direction, drop);
@@ -193,15 +207,30 @@ function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktyp
     );
   // Without outgoing packets there is nothing to guard against.
   const guarded = options.direction === 'in' || appendLoopbackGuard(builder, device, drop) || directed;
-  const exclusions = compileExclusions(p, options.exclude, linktype);
-  appendExclusions(builder, exclusions, linktype, drop);
-  const expression = loadedProgram(p, options.expression);
-  builder.append(expression.instructions(), (k) => builder.ret(k === 0 ? 0 : bytes));
-  if (guarded || options.exclude.length > 0) {
+  appendExclusions(builder, compileExclusions(p, exclude, linktype), linktype, drop);
+  const bytes = snaplen - cookedLength(linktype);
+  const accepted = new Label();
+  builder.append(loadedProgram(p, expression).instructions(), (k) => {
+    if (k === 0) builder.ret(0);
+    else if (all.length === 0) builder.ret(bytes);
+    else builder.goto(accepted);
+  });
+  if (all.length > 0) {
+    builder.place(accepted);
+    if (sampleFlows !== undefined) appendSampling(builder, sampleFlows, linktype, drop);
+    const programs = snaplenFor.map((kept) => namedProgram(p, kept.expression, snaplenForText(kept)));
+    appendKeptBytes(builder, { options, programs, linktype });
+  }
+  if (guarded || exclude.length > 0 || sampleFlows !== undefined) {
     builder.place(drop);
     builder.ret(0);
   }
   const program = builder.build();
+  if (all.length > 0 && program.length > BPF_MAXINSNS)
+    throw new CaptureError(
+      'ERR_FILTER',
+      `${all.join(', ')}: the kernel can't run this filter: ${tooLong(program.length)}`,
+    );
   if (hasSocket(p)) attach(p, program);
   return program;
 }
@@ -214,6 +243,10 @@ function appendDirection(builder: ProgramBuilder, direction: Direction | undefin
   builder.jump(BPF_JEQ, PACKET_OUTGOING, direction === 'out' ? next : drop, direction === 'out' ? drop : next);
   builder.place(next);
   return true;
+}
+
+function snaplenForText({ expression, bytes }: SnaplenClass): string {
+  return `--snaplen-for ${expression}=${bytes}`;
 }
 
 /**
@@ -313,7 +346,11 @@ function attach(p: pcap.pcap_t, program: Program): void {
 }
 
 function checkLength(length: number): void {
-  if (length > BPF_MAXINSNS) throw refused(`it has ${length} instructions, the most is ${BPF_MAXINSNS}`);
+  if (length > BPF_MAXINSNS) throw refused(tooLong(length));
+}
+
+function tooLong(length: number): string {
+  return `it has ${length} instructions, the most is ${BPF_MAXINSNS}`;
 }
 
 function refused(why: string, cause?: unknown): CaptureError {

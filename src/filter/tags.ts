@@ -146,15 +146,17 @@ export function hasNetworkHeader(linktype: number): boolean {
   return linktype === LINKTYPE_RAW || tagLayout(linktype) !== undefined;
 }
 
-/** Raw IP has only the version number. */
+/** Raw IP has only the version number; the ethertype of another than 4 and 6 is 0. */
 function dispatchRaw(builder: ProgramBuilder, unreadable: Label): void {
-  const ipv6 = new Label();
-  const found = new Label();
+  const [ipv4, ipv6, found] = [new Label(), new Label(), new Label()];
   builder.requireLength(1, unreadable);
   builder.add(BPF_LD | BPF_B | BPF_ABS, 0);
   builder.add(BPF_ALU | BPF_AND, 0xf0);
+  builder.jumpIf(BPF_JEQ, 0x40, ipv4);
   builder.jumpIf(BPF_JEQ, 0x60, ipv6);
-  builder.jumpUnless(BPF_JEQ, 0x40, unreadable);
+  builder.add(BPF_LD | BPF_IMM, 0);
+  builder.goto(found);
+  builder.place(ipv4);
   builder.add(BPF_LD | BPF_IMM, ETHERTYPE_IPV4);
   builder.goto(found);
   builder.place(ipv6);

@@ -48,6 +48,16 @@ export type LedgerEvent =
       readonly precision: 'micro' | 'nano';
       readonly filter: string;
       readonly exclude: readonly string[];
+      /** What is kept of a packet where `snaplen`, the most of all, does not say it. */
+      readonly kept?: {
+        /** Where no class matches. */
+        readonly snaplen: number;
+        readonly classes: readonly { readonly expression: string; readonly bytes: number }[];
+        readonly names: Readonly<Record<string, number>> | null;
+        readonly headersOnly: boolean;
+        /** One flow of so many. */
+        readonly sampleFlows: number;
+      };
       /** SHA-256 of the program attached to the socket, eight bytes an instruction. */
       readonly program: string;
     }

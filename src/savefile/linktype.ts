@@ -14,3 +14,12 @@ export function cookedLength(linktype: number): number {
   if (linktype === LINKTYPE_LINUX_SLL2) return SLL2_LENGTH;
   return linktype === LINKTYPE_LINUX_SLL ? SLL_LENGTH : 0;
 }
+
+/**
+ * Offset in the record at which tcpdump puts a VLAN tag back that the kernel or the card took off: behind the Ethernet
+ * addresses, before SLL's protocol. -1 where it leaves it off (SLL2 has no place for it, raw IP no link layer).
+ */
+export function vlanTagOffset(linktype: number): number {
+  if (linktype === LINKTYPE_ETHERNET) return 12;
+  return linktype === LINKTYPE_LINUX_SLL ? 14 : -1;
+}

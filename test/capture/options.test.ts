@@ -22,6 +22,21 @@ const PARSERS: readonly (readonly [
     { '1KiB': 1024, 1024: 1024, '64MiB': 2 ** 26, '4GiB': 2 ** 32 },
     ['0', '1023', '5GiB', '4097MiB', '64MB', '64m', 'MiB', '', '-1'],
   ],
+  [
+    options.parseSnaplenFor,
+    {
+      'port 53=512': { expression: 'port 53', bytes: 512 },
+      'tcp[13]=2=96': { expression: 'tcp[13]=2', bytes: 96 },
+      ' udp = 9 =262144': { expression: 'udp = 9', bytes: 262144 },
+      'udp=1': { expression: 'udp', bytes: 1 },
+    },
+    ['', 'udp', 'udp=', 'udp=0', 'udp=262145', '=96', ' =96', 'udp=9x', 'tcp[13] = 2 ', 'udp=-1', 'udp=1e3'],
+  ],
+  [
+    options.parseSampleFlows,
+    { '1/1': 1, '1/16': 16, '1/1000000': 1_000_000 },
+    ['', '1', '16', '2/16', '1/0', '1/1000001', '1/-2', '1/1.5', '1/', '0/1'],
+  ],
   [options.parsePrecision, { micro: 'micro', nano: 'nano' }, ['n', 'milli', '']],
   [options.parseProgram, { gzip: 'gzip', '/usr/bin/a b': '/usr/bin/a b' }, ['']],
   [
@@ -41,7 +56,7 @@ const SNAPLEN = 96;
 describe('values', () => {
   for (const [parse, good, bad] of PARSERS) {
     test.each(Object.entries(good))(`${parse.name} takes %s`, (text, value) => {
-      expect(parse('--option', text)).toBe(value);
+      expect(parse('--option', text)).toEqual(value);
     });
     test.each(bad)(`${parse.name} refuses %j, naming option, value and what is allowed`, (text) => {
       const refused = (): unknown => parse('--option', text);
@@ -133,7 +148,10 @@ describe('single file or series', () => {
     [{ w: 'cap-%s.pcap', clobber: false }, '--no-clobber'],
     [{ w: '%Y/cap.pcap' }, '-w'],
     [{ w: 'cap-%c.pcap' }, '%c'],
-    [{ w: 'cap.pcap', rotateSize: 24 + 16 + SNAPLEN - 1 }, '--rotate-size 135: a packet of --snaplen needs 136 bytes'],
+    [
+      { w: 'cap.pcap', rotateSize: 24 + 16 + SNAPLEN - 1 },
+      '--rotate-size 135: the largest packet kept needs 136 bytes',
+    ],
     [{ w: 'cap.pcap', fileMode: 0o600 }, '--file-mode'],
     [{ w: 'cap.pcap', sync: 'none' as const }, '--sync'],
     [{ w: 'cap.pcap', compress: 'gzip' as const }, '--compress'],

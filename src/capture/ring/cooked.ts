@@ -4,18 +4,8 @@
 //   LINUX_SLL2 (20 bytes)  protocol 2 | 0 2 | ifindex 4 | hatype 2 | pkttype 1 | halen 1 | address 8
 //   LINUX_SLL  (16 bytes)  pkttype 2 | hatype 2 | halen 2 | address 8 | protocol 2        all big-endian
 import { sockaddr_ll } from '../../native/if_packet.ts';
-import { LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL } from '../../savefile/linktype.ts';
 
 const { sll_protocol, sll_ifindex, sll_hatype, sll_pkttype, sll_halen, sll_addr } = sockaddr_ll;
-
-/**
- * Offset in the record at which tcpdump puts a VLAN tag back that the kernel or the card took off: behind the Ethernet
- * addresses, before SLL's protocol. -1 where it leaves it off (SLL2 has no place for it, raw IP no link layer).
- */
-export function vlanTagOffset(linktype: number): number {
-  if (linktype === LINKTYPE_ETHERNET) return 12;
-  return linktype === LINKTYPE_LINUX_SLL ? 14 : -1;
-}
 
 /** Builds the 20 bytes of SLL2 at `out` from the sockaddr_ll at `sll`, which must not begin before `out` + 20. */
 export function writeSll2(view: DataView, out: number, sll: number): void {
