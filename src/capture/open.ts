@@ -76,6 +76,10 @@ async function openOutput(
 ): Promise<Output> {
   const { output, count } = options;
   if (output.kind === 'file') return new SingleFile(output, header, count);
+  if (output.kind === 'tcpdump') {
+    const { openTcpdumpFiles } = await import('./open-tcpdump-files.ts');
+    return openTcpdumpFiles(output, header, count, { startMs, settleMs: SETTLE_MS, notice });
+  }
   // One file needs nothing of a series, and loading that takes a sixth of the start.
   const { openSeries } = await import('./open-series.ts');
   const context = { startMs, counts: () => source.statistics(), settleMs: SETTLE_MS, notice };

@@ -19,6 +19,7 @@ const DEFAULT_ROTATE_SEC = 3600;
 const MAX_RING_MEMORY = 4 * 2 ** 30;
 const MAX_RING_FILES = 1_000_000;
 const MAX_SAMPLE_FLOWS = 1_000_000;
+const MAX_INT = 2 ** 31 - 1;
 const DEFAULT_FILE_MODE = 0o640;
 const OWNER_READ_WRITE = 0o600;
 const MAX_DURATION_SEC = 10 * 366 * 86400;
@@ -41,7 +42,19 @@ export interface CaptureOptions extends FilterOptions, EngineOptions {
 
 export type OutputOptions =
   | { readonly kind: 'file'; readonly path: string; readonly noClobber: boolean }
+  | TcpdumpOutput
   | SeriesOutput;
+
+/** `-C`, `-G` and `-W`, as savefile/tcpdump-files.ts has them. */
+export interface TcpdumpOutput {
+  readonly kind: 'tcpdump';
+  readonly pattern: string;
+  readonly zone: Zone;
+  readonly fullAt: number;
+  readonly durationSec: number;
+  readonly files: number | undefined;
+  readonly command: string | undefined;
+}
 
 export interface SeriesOutput {
   readonly kind: 'series';
@@ -67,6 +80,9 @@ export type SyncPolicy = 'none' | 'close' | number;
 /** The options that decide between a single file and a series, as the user gave them. */
 export interface OutputRequest {
   readonly w?: string | undefined;
+  readonly C?: number | undefined;
+  readonly G?: number | undefined;
+  readonly W?: number | undefined;
   readonly rotate?: number | undefined;
   readonly rotateSize?: number | undefined;
   readonly rotatePackets?: number | undefined;
@@ -102,22 +118,33 @@ const NEED_A_SERIES = {
   compress: '--compress',
   z: '-z',
 } as const;
+/** Given by being false. */
+const NEGATIVE = { clobber: '--no-clobber', part: '--no-part', ledger: '--no-ledger' } as const;
 
 /**
- * A `%` in the name, a rotation or a limit make a series; a name alone is one file. `snaplen`: a file of a series must have
+ * `-C` and `-G` make files as tcpdump does. A `%` in the name, a rotation or a limit make a series; a name alone is one file. `snaplen`: a file of a series must have
  * room for one packet. @throws CaptureError ERR_OPTION, also when there is nothing to write to
  */
 export function chooseOutput(request: OutputRequest, snaplen: number): OutputOptions {
-  const { w, rotate, utc = false, clobber = true, part = true, ledger = true } = request;
+  const { w, C, G = 0, W, rotate, utc = false, clobber = true, part = true, ledger = true } = request;
   const given = optionGiven(request, MAKE_A_SERIES);
   if (w === undefined && given === undefined)
     throw new CaptureError(
       'ERR_OPTION',
       'packets are not printed here, give -w FILE, or for a series --ring 48; tcpdump(8) and tshark(1) print packets',
     );
+  const lettered = C !== undefined || G > 0;
+  if (lettered || W !== undefined) checkVocabulary(request, given, lettered);
   if (w === '') throw new OptionError('-w', w, 'expected a file name');
   if (w === '-' && given !== undefined)
     throw new OptionError('-w', '-', `a stream can't be rotated, leave out ${given}`);
+  if (w !== undefined && lettered) {
+    const name = C === undefined ? '-G' : '-C';
+    if (w === '-') throw new OptionError('-w', w, `a stream can't be rotated, leave out ${name}`);
+    const fullAt = C ?? Number.POSITIVE_INFINITY;
+    const durationSec = G > 0 ? G : Number.POSITIVE_INFINITY;
+    return { kind: 'tcpdump', pattern: w, zone: localZone(), fullAt, durationSec, files: W, command: request.z };
+  }
   if (w !== undefined && !w.includes('%') && given === undefined) {
     const needy = optionGiven(request, NEED_A_SERIES) ?? (part ? (ledger ? undefined : '--no-ledger') : '--no-part');
     if (needy !== undefined)
@@ -152,6 +179,19 @@ export function chooseOutput(request: OutputRequest, snaplen: number): OutputOpt
   };
 }
 
+/** `lettered`: -C or -G. Neither means what our own options do, so they are not mixed. @throws OptionError */
+function checkVocabulary(request: OutputRequest, given: string | undefined, lettered: boolean): void {
+  const { C, G, W, w = '' } = request;
+  const { z: _, ...needy } = NEED_A_SERIES;
+  const negative = Object.entries(NEGATIVE).find(([key]) => request[key as keyof typeof NEGATIVE] === false)?.[1];
+  const series = lettered ? undefined : w.includes('%') ? `-w ${w}, a series` : undefined;
+  const other = given ?? (lettered ? (optionGiven(request, needy) ?? negative) : series);
+  if (other === undefined) return;
+  const [name, value] = C !== undefined ? ['-C', C] : G !== undefined && G > 0 ? ['-G', G] : ['-W', W];
+  const either = "either tcpdump's -C, -G and -W, or --rotate-size, --rotate and --ring";
+  throw new OptionError(name, String(value), `not with ${other}: ${either}`);
+}
+
 /** The first of the named options that was given. */
 function optionGiven(
   request: OutputRequest,
@@ -162,6 +202,26 @@ function optionGiven(
     if (value !== undefined && value !== false) return name;
   }
   return undefined;
+}
+
+const FILE_SIZE_UNITS: Readonly<Record<string, number>> = { '': 1e6, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
+
+/** `-C`: millions of bytes, or with a letter KiB, MiB or GiB. In bytes. @throws OptionError */
+export function parseFileSize(option: string, text: string): number {
+  const [, digits = '0', unit = ''] = /^(\d{1,9})([kmg]?)$/i.exec(text) ?? [];
+  const size = Number(digits) * (FILE_SIZE_UNITS[unit.toLowerCase()] ?? 0);
+  if (size > 0) return size;
+  throw new OptionError(option, text, 'expected millions of bytes, from 1 to 999999999, or such as 500k, 16m, 1g');
+}
+
+/** `-G`: seconds, 0 for never. @throws OptionError */
+export function parseElapsed(option: string, text: string): number {
+  return parseWhole(option, text, 0, MAX_INT);
+}
+
+/** `-W` @throws OptionError */
+export function parseFiles(option: string, text: string): number {
+  return parseWhole(option, text, 1, MAX_INT);
 }
 
 /** `none`, `close`, or seconds as `parseDuration` takes them. @throws OptionError */

@@ -20,6 +20,9 @@ export interface CaptureFlags {
   readonly interface?: string;
   readonly snaplen: number;
   readonly w?: string;
+  readonly C?: number;
+  readonly G?: number;
+  readonly W?: number;
   readonly engine?: Engine;
   readonly y?: string;
   readonly p?: false;

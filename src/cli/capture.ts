@@ -109,6 +109,7 @@ async function run(captureOptions: options.CaptureOptions, flags: CaptureFlags):
     endProgress();
     offSignals();
     const reported = endReports();
+    if (output.ending !== undefined) say(output.ending);
     for (const line of statisticsLines(session.statistics())) say(line);
     source.close();
     await reported;

@@ -46,9 +46,14 @@ export abstract class Output implements RecordSink {
     return this.#held === undefined ? 0 : this.#held.records - this.#arrived;
   }
 
-  /** As many records as asked for are written. */
+  /** As many records as asked for are written, or as many files. */
   get done(): boolean {
     return this.remaining === 0;
+  }
+
+  /** What is to be said of the reason for which it is done. */
+  get ending(): string | undefined {
+    return undefined;
   }
 
   take(span: Readonly<RecordSpan>): boolean {

@@ -13,6 +13,13 @@ const PARSERS: readonly (readonly [
     { 0: 262144, 1: 1, 96: 96, 262144: 262144, '0x60': 96, '010': 8 },
     ['262145', '300000', '-1', '', '1.5', '0xg', '0x', '1e3'],
   ],
+  [
+    options.parseFileSize,
+    { 1: 1e6, 25: 25e6, '500k': 512000, '2M': 2 ** 21, '1g': 2 ** 30 },
+    ['0', '', 'k', '-1', '1.5', '1kB', '1 m', '0k', '9999999999'],
+  ],
+  [options.parseElapsed, { 0: 0, 3600: 3600 }, ['', '-1', '1h', '2147483648']],
+  [options.parseFiles, { 1: 1, 48: 48 }, ['0', '', '-1', 'x']],
   [options.parseDirection, { in: 'in', OUT: 'out', inout: 'inout' }, ['', 'both', 'i']],
   [options.parseRingFiles, { 1: 1, 48: 48, 1000000: 1000000 }, ['0', '1000001', '', 'all', '-3']],
   [options.parseCount, { 1: 1, 9007199254740991: 9007199254740991 }, ['0', '-1', '9007199254740992', '', 'x']],
@@ -85,6 +92,42 @@ describe('single file or series', () => {
   test.each([['cap.pcap'], ['-'], ['/dev/null']])('-w %s alone is a single file', (w) => {
     expect(options.chooseOutput({ w }, SNAPLEN)).toEqual({ kind: 'file', path: w, noClobber: false });
     expect(options.chooseOutput({ w, clobber: false }, SNAPLEN)).toMatchObject({ noClobber: true });
+  });
+
+  test('-C, -G and -W make files as tcpdump does', () => {
+    const never = Number.POSITIVE_INFINITY;
+    const tcpdump = (request: options.OutputRequest): unknown => options.chooseOutput({ w: 'f', ...request }, SNAPLEN);
+    expect(tcpdump({ C: 5e6, W: 3 })).toMatchObject({ kind: 'tcpdump', fullAt: 5e6, durationSec: never, files: 3 });
+    expect(tcpdump({ G: 60, z: 'gzip' })).toMatchObject({
+      kind: 'tcpdump',
+      fullAt: never,
+      durationSec: 60,
+      command: 'gzip',
+    });
+    expect(tcpdump({ w: 'f%H', C: 5e6 })).toMatchObject({ kind: 'tcpdump', pattern: 'f%H' });
+    expect(tcpdump({ W: 3 })).toMatchObject({ kind: 'file' });
+    expect(tcpdump({ G: 0, W: 3 })).toMatchObject({ kind: 'file' });
+  });
+
+  test.each([
+    [{ G: 60, ring: 3 }, '-G 60: not with --ring: either'],
+    [{ C: 1e6, rotate: 3 }, '-C 1000000: not with --rotate: either'],
+    [{ W: 7, ring: 3 }, '-W 7: not with --ring: either'],
+    [{ W: 7, w: 'f%s' }, '-W 7: not with -w f%s, a series: either'],
+    [{ G: 60, compress: 'gzip' as const }, '--compress'],
+    [{ G: 60, ledger: false as const }, '--no-ledger'],
+    [{ C: 60, clobber: false as const }, '--no-clobber'],
+    [{ C: 60, utc: true }, '--utc'],
+  ])('%j mixes what does not go together, and the message names both', (request, named) => {
+    const refused = (): unknown => options.chooseOutput({ w: 'f', ...request }, SNAPLEN);
+    expect(refused).toThrow(named);
+    expect(refused).toThrow("either tcpdump's -C, -G and -W, or --rotate-size, --rotate and --ring");
+  });
+
+  test('stdout is not rotated', () => {
+    expect(() => options.chooseOutput({ w: '-', C: 1e6 }, SNAPLEN)).toThrow(
+      "-w -: a stream can't be rotated, leave out -C",
+    );
   });
 
   function series(request: options.OutputRequest): options.SeriesOutput {

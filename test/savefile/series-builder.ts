@@ -9,6 +9,7 @@ import { FileRing } from '../../src/rotation/file-ring.ts';
 import type { KernelCounts } from '../../src/rotation/ledger-entry.ts';
 import { SavefileName } from '../../src/rotation/name.ts';
 import type { Precision } from '../../src/savefile/header.ts';
+import type { Output } from '../../src/savefile/output.ts';
 import { Series } from '../../src/savefile/series.ts';
 import { LATE_NSEC, type RecordSpan } from '../../src/savefile/sink.ts';
 import { FIRST, LAST } from '../rotation/rings.ts';
@@ -121,7 +122,7 @@ export function span(...records: readonly (number | Stamp)[]): RecordSpan {
 }
 
 /** Hands over records, as many at a time as the limits allow, and asks for room. The records that were not taken. */
-export function offer(series: Series, records: readonly (number | Stamp)[]): readonly Stamp[] {
+export function offer(series: Output, records: readonly (number | Stamp)[]): readonly Stamp[] {
   let left = records.map(stampOf);
   while (left.length > 0) {
     const taken = left.slice(0, allowed(series, left));
@@ -137,7 +138,7 @@ export function offer(series: Series, records: readonly (number | Stamp)[]): rea
   return left;
 }
 
-function allowed({ limits }: Series, records: readonly Stamp[]): number {
+function allowed({ limits }: Output, records: readonly Stamp[]): number {
   let bytes = 0;
   for (const [index, { sec, nsec, caplen }] of records.entries()) {
     bytes += 16 + caplen;
@@ -148,7 +149,7 @@ function allowed({ limits }: Series, records: readonly Stamp[]): number {
 }
 
 /** As `offer`, one at a time, and all are taken. */
-export function write(series: Series, ...records: readonly (number | Stamp)[]): void {
+export function write(series: Output, ...records: readonly (number | Stamp)[]): void {
   for (const record of records) expect(offer(series, [record])).toEqual([]);
 }
 

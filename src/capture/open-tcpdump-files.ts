@@ -1,0 +1,21 @@
+// Puts together the files of -C, -G and -W, and says once what those who come from other programs expect of -W.
+import type { FileHeader } from '../savefile/header.ts';
+import { TcpdumpFiles } from '../savefile/tcpdump-files.ts';
+import { CompletionCommand } from '../service/completion-command.ts';
+import type { SeriesContext } from './open-series.ts';
+import type { TcpdumpOutput } from './options.ts';
+
+/** @throws SyscallError, CaptureError */
+export function openTcpdumpFiles(
+  output: TcpdumpOutput,
+  header: FileHeader,
+  count: number,
+  context: Omit<SeriesContext, 'counts'>,
+): TcpdumpFiles {
+  const { command: program, files, fullAt } = output;
+  const { notice, startMs } = context;
+  if (files !== undefined && fullAt === Number.POSITIVE_INFINITY)
+    notice(`-W with -G stops after ${files} files; --ring ${files} keeps the last ${files}`);
+  const command = program === undefined ? undefined : new CompletionCommand(program, notice);
+  return new TcpdumpFiles({ ...output, ...context, command }, header, count, startMs);
+}
