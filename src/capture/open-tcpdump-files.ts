@@ -1,4 +1,7 @@
 // Puts together the files of -C, -G and -W, and says once what those who come from other programs expect of -W.
+import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
+import { systemErrors } from '../errors.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import { TcpdumpFiles } from '../savefile/tcpdump-files.ts';
 import { CompletionCommand } from '../service/completion-command.ts';
@@ -17,5 +20,8 @@ export function openTcpdumpFiles(
   if (files !== undefined && fullAt === Number.POSITIVE_INFINITY)
     notice(`-W with -G stops after ${files} files; --ring ${files} keeps the last ${files}`);
   const command = program === undefined ? undefined : new CompletionCommand(program, notice);
-  return new TcpdumpFiles({ ...output, ...context, command }, header, count, startMs);
+  const opened = new TcpdumpFiles({ ...output, ...context, command }, header, count, startMs);
+  // The first file may have been there. Better no capture than one that ends at the second.
+  systemErrors(() => accessSync(dirname(opened.name), constants.W_OK | constants.X_OK));
+  return opened;
 }

@@ -4,6 +4,7 @@ import { type CompiledFilter, compileFilter } from '../filter/compile.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import type { Output } from '../savefile/output.ts';
 import { SingleFile } from '../savefile/single-file.ts';
+import type { Account } from '../service/account.ts';
 import { chooseEngine } from './engine.ts';
 import type { CaptureOptions } from './options.ts';
 import { RingSource } from './ring/ring-source.ts';
@@ -33,7 +34,8 @@ export async function openCapture(options: CaptureOptions, notice: (text: string
   const startMs = Date.now(); // no packet is older, so that none lies before the first file
   const source = await openSource(options, filter, header, notice);
   try {
-    const output = await openOutput(options, header, filter, source, startMs, notice);
+    const account = await findAccount(options.user);
+    const output = await openOutput(options, header, filter, source, startMs, account, notice);
     const { durationMs } = options;
     const session = new CaptureSession(source, output, { durationMs, settleMs: SETTLE_MS, notice });
     const { linktypeName, linktypeDescription, device, snaplen } = filter;
@@ -66,16 +68,29 @@ async function openSource(
   }
 }
 
+async function findAccount(user: string | undefined): Promise<Account | undefined> {
+  if (user === undefined) return undefined;
+  const { Account } = await import('../service/account.ts');
+  return Account.find(user);
+}
+
 async function openOutput(
   options: CaptureOptions,
   header: FileHeader,
   filter: CompiledFilter,
   source: PacketSource,
   startMs: number,
+  account: Account | undefined,
   notice: (text: string) => void,
 ): Promise<Output> {
   const { output, count } = options;
-  if (output.kind === 'file') return new SingleFile(output, header, count);
+  if (output.kind === 'file') {
+    // It will be the only one, so it may lie where the user could not make another.
+    const file = new SingleFile({ ...output, owner: account }, header, count);
+    account?.become();
+    return file;
+  }
+  account?.become();
   if (output.kind === 'tcpdump') {
     const { openTcpdumpFiles } = await import('./open-tcpdump-files.ts');
     return openTcpdumpFiles(output, header, count, { startMs, settleMs: SETTLE_MS, notice });

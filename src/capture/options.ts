@@ -34,6 +34,8 @@ export interface CaptureOptions extends FilterOptions, EngineOptions {
   /** End when the interface is removed. */
   readonly exitOnDown: boolean;
   readonly output: OutputOptions;
+  /** Whom to go on as once packets can come; ignored where we are not root. */
+  readonly user: string | undefined;
   /** Stop after so many packets, Infinity for never. */
   readonly count: number;
   /** Stop after this time, Infinity for never. */

@@ -55,6 +55,7 @@ export interface CaptureFlags {
   readonly sync?: SyncPolicy;
   readonly compress?: CompressionFormat;
   readonly z?: string;
+  readonly Z?: string;
   readonly ledger?: false;
   readonly c?: number;
   readonly duration?: number;

@@ -61,6 +61,7 @@ async function capture(words: readonly string[], flags: CaptureFlags): Promise<v
     ringMemory: flags.B ?? flags.ringMemory ?? options.DEFAULT_RING_MEMORY,
     precision: flags.timeStampPrecision,
     output: options.chooseOutput(flags, largestKept(flags)),
+    user: flags.Z,
     count: flags.c ?? Number.POSITIVE_INFINITY,
     durationMs: (flags.duration ?? Number.POSITIVE_INFINITY) * 1000,
   };

@@ -154,6 +154,15 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     tcpdump: true,
   },
   {
+    name: 'Z',
+    letter: 'Z',
+    long: ['relinquish-privileges'],
+    value: 'user',
+    help: 'write, and run everything, as this user',
+    group,
+    tcpdump: true,
+  },
+  {
     name: 'ledger',
     long: ['no-ledger'],
     gives: false,

@@ -1,4 +1,6 @@
 // One savefile under its final name from start to end, or a stream (`-w -`, a FIFO, a device), as tcpdump writes it.
+import { fchownSync, fstatSync } from 'node:fs';
+import { systemErrors } from '../errors.ts';
 import { fallocate } from '../native/libc.ts';
 import type { FileHeader } from './header.ts';
 import { Output } from './output.ts';
@@ -12,6 +14,8 @@ export interface SingleFileOptions {
   readonly path: string;
   /** Refuse an existing file instead of emptying it. */
   readonly noClobber: boolean;
+  /** Whose a regular file is to be; ours by default. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 export class SingleFile extends Output {
@@ -24,10 +28,12 @@ export class SingleFile extends Output {
   constructor(options: SingleFileOptions, header: FileHeader, count: number) {
     super(count);
     this.name = options.path;
-    this.writer =
-      options.path === '-'
-        ? new PcapWriter(STDOUT, header)
-        : PcapWriter.create(options.path, header, options.noClobber, fallocate);
+    const { path, noClobber, owner } = options;
+    this.writer = path === '-' ? new PcapWriter(STDOUT, header) : PcapWriter.create(path, header, noClobber, fallocate);
+    if (path === '-' || owner === undefined) return;
+    systemErrors(() => {
+      if (fstatSync(this.writer.fd).isFile()) fchownSync(this.writer.fd, owner.uid, owner.gid);
+    });
   }
 
   /** Only the count of records limits a single file, and then the capture is over. */
