@@ -91,3 +91,14 @@ export class FormatError extends CaptureError {
     this.offset = offset;
   }
 }
+
+/** A savefile is damaged, or none, from this offset on; the text is libpcap's where it has one. */
+export class SavefileError extends CaptureError {
+  /** In the file, or in what it is decompressed to. */
+  readonly offset: number;
+
+  constructor(file: string, offset: number, text: string) {
+    super('ERR_SAVEFILE', `${file}: ${text} (at offset ${offset})`);
+    this.offset = offset;
+  }
+}

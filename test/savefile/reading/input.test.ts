@@ -1,0 +1,115 @@
+// Files in pieces, compressed ones too: whatever the size of a piece, the bytes are the same, and what was compressed
+// before a damage comes out before the error.
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Input } from '../../../src/savefile/reading/input.ts';
+import { copyByTcpdump, copyByUs, scratch } from './judge.ts';
+import { MICRO, makeSavefile } from './make-savefile.ts';
+
+const directory = scratch();
+const path = (name: string): string => join(directory, name);
+
+test('bytes left over stay before those behind them, at their offset', async () => {
+  const bytes = Buffer.from(Array.from({ length: 5000 }, (_, n) => (n * 7) & 0xff));
+  writeFileSync(path('bytes'), bytes);
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 3000 }), fc.array(fc.nat(4000)), async (chunkSize, steps) => {
+      const input = await Input.open(path('bytes'), chunkSize);
+      try {
+        for (const step of [...steps, 5000]) {
+          const offset = input.offset;
+          const enough = await input.has(step);
+          expect(input.offset).toBe(offset);
+          expect(enough).toBe(offset + step <= bytes.length);
+          const length = Math.min(step, input.end - input.at);
+          const taken = Buffer.from(input.bytes.subarray(input.at, input.at + length));
+          expect(taken.equals(bytes.subarray(offset, offset + length))).toBe(true);
+          input.at += length;
+        }
+        expect(input.offset).toBe(bytes.length);
+      } finally {
+        await input.close();
+      }
+    }),
+  );
+});
+
+const records = Array.from({ length: 2000 }, (_, n) => ({ sec: n, fraction: n, caplen: (n * 13) % 1400, len: 1500 }));
+const savefile = makeSavefile({
+  littleEndian: true,
+  magic: MICRO,
+  version: [2, 4],
+  snaplen: 262144,
+  linktype: 1,
+  records,
+});
+writeFileSync(path('whole.pcap'), savefile);
+
+test('gzip, in one member or several', async () => {
+  writeFileSync(path('one.gz'), gzipSync(savefile));
+  writeFileSync(
+    path('several'),
+    Buffer.concat([gzipSync(savefile.subarray(0, 777)), gzipSync(savefile.subarray(777))]),
+  );
+  for (const name of ['one.gz', 'several']) {
+    const { bytes, failure } = await copyByUs(path(name), path('copy'), { chunkSize: 3000 });
+    expect(failure).toBeUndefined();
+    expect(bytes?.equals(savefile)).toBe(true);
+  }
+});
+
+test('zstd where this Node has it, and a clear word where not', async () => {
+  execFileSync('zstd', ['-q', '-f', path('whole.pcap'), '-o', path('whole.zst')]);
+  const { bytes, failure } = await copyByUs(path('whole.zst'), path('copy'));
+  if (process.versions['zstd'] === undefined) expect(failure).toMatch(/zstd needs Node 22.15 or newer, this is \d/);
+  else expect(bytes?.equals(savefile)).toBe(true);
+});
+
+test('a compressed file that is cut off or damaged gives what is before that', async () => {
+  const compressed = gzipSync(savefile, { level: 1 });
+  for (const share of [0.3, 0.6, 0.9]) {
+    const length = Math.floor(compressed.length * share);
+    writeFileSync(path('cut.gz'), compressed.subarray(0, length));
+    const { bytes, failure } = await copyByUs(path('cut.gz'), path('copy'));
+    expect(failure).toMatch(/cut\.gz: .*(unexpected end of file|truncated).*at offset \d+/);
+    // As much as gzip itself finds, to the last whole record.
+    let found: Buffer;
+    try {
+      found = execFileSync('gzip', ['-dc', path('cut.gz')], { stdio: 'pipe', maxBuffer: 2 ** 30 });
+    } catch (cause) {
+      found = (cause as { stdout: Buffer }).stdout;
+    }
+    writeFileSync(path('found.pcap'), found);
+    expect(bytes?.equals(copyByTcpdump(path('found.pcap'), path('theirs')).bytes ?? Buffer.alloc(0))).toBe(true);
+  }
+  const changed = Buffer.from(compressed);
+  const half = changed.length >> 1;
+  changed.fill(0xff, half, half + 100);
+  writeFileSync(path('bad.gz'), changed);
+  const { bytes, failure } = await copyByUs(path('bad.gz'), path('copy'));
+  expect(failure).toMatch(/bad\.gz: .*at offset \d+/);
+  // Behind the wrong bytes anything may come out, until deflate stumbles over it.
+  const sure = savefile.length / 2 - 64 * 1024;
+  expect(bytes?.subarray(0, sure).equals(savefile.subarray(0, sure))).toBe(true);
+});
+
+test('records that are longer than a piece', async () => {
+  const long = [5, 300_000, 2_000_000, 7, 900_000].map((caplen, n) => ({ sec: n, fraction: 0, caplen, len: caplen }));
+  const header = { littleEndian: true, magic: MICRO, version: [2, 4] as const, snaplen: 2 ** 27, linktype: 231 };
+  const bytes = makeSavefile({ ...header, records: long });
+  writeFileSync(path('long.pcap'), bytes);
+  for (const chunkSize of [1000, 100_000, undefined]) {
+    const copy = await copyByUs(path('long.pcap'), path('copy'), chunkSize === undefined ? {} : { chunkSize });
+    expect(copy.failure).toBeUndefined();
+    expect(copy.bytes?.equals(bytes)).toBe(true);
+  }
+});
+
+test('a directory, and a file that is not there', async () => {
+  expect((await copyByUs(directory, path('copy'))).failure).toMatch(/EISDIR/);
+  expect((await copyByUs(path('nowhere'), path('copy'))).failure).toBe(`open ${path('nowhere')}: ENOENT`);
+});

@@ -1,0 +1,231 @@
+// The reader of pcapng against tshark, tcpdump and editcap: the same packets at the same times, out of every kind of block,
+// section and interface, and libpcap's words for what is damaged.
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { openSavefile } from '../../../src/savefile/reading/open.ts';
+import { readSavefile } from '../../savefile.ts';
+import { copyByTcpdump, copyByUs, scratch } from './judge.ts';
+import { madeSavefile, makeSavefile } from './make-savefile.ts';
+
+const directory = scratch();
+const input = join(directory, 'input.pcapng');
+
+/** Builds blocks; `section` and those behind it are of one byte order. */
+class Blocks {
+  readonly #parts: Buffer[] = [];
+  readonly #little: boolean;
+
+  constructor(littleEndian: boolean) {
+    this.#little = littleEndian;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#parts);
+  }
+
+  add(type: number, ...body: readonly (number | readonly number[] | Buffer)[]): this {
+    const bytes = Buffer.concat(body.map((part) => this.#encode(part)));
+    const padded = Buffer.concat([bytes, Buffer.alloc(-bytes.length & 3)]);
+    const length = this.#encode(padded.length + 12);
+    this.#parts.push(Buffer.concat([this.#encode(type), length, padded, length]));
+    return this;
+  }
+
+  section(): this {
+    return this.add(0x0a0d0d0a, 0x1a2b3c4d, [1, 0], 0xffffffff, 0xffffffff);
+  }
+
+  interface(linktype: number, snaplen: number, options: Buffer = Buffer.alloc(0)): this {
+    return this.add(1, [linktype, 0], snaplen, options);
+  }
+
+  option(code: number, value: Buffer): Buffer {
+    return Buffer.concat([this.#encode([code, value.length]), value, Buffer.alloc(-value.length & 3)]);
+  }
+
+  offset(sec: bigint): Buffer {
+    const value = Buffer.alloc(8);
+    if (this.#little) value.writeBigInt64LE(sec);
+    else value.writeBigInt64BE(sec);
+    return this.option(14, value);
+  }
+
+  packet(number: number, time: bigint, packet: Buffer, len: number = packet.length): this {
+    const words = [Number(time >> 32n), Number(time & 0xffffffffn)];
+    return this.add(6, number, ...words, packet.length, len, pad(packet), this.option(1, Buffer.from('a comment')));
+  }
+
+  obsolete(number: number, time: bigint, packet: Buffer): this {
+    const words = [Number(time >> 32n), Number(time & 0xffffffffn)];
+    return this.add(2, [number, 7], ...words, packet.length, packet.length, pad(packet));
+  }
+
+  simple(packet: Buffer, len: number = packet.length): this {
+    return this.add(3, len, packet);
+  }
+
+  #encode(part: number | readonly number[] | Buffer): Buffer {
+    if (Buffer.isBuffer(part)) return part;
+    const words = typeof part === 'number' ? 1 : 0;
+    const values = typeof part === 'number' ? [part] : part;
+    const bytes = Buffer.alloc(values.length * (words ? 4 : 2));
+    for (const [n, value] of values.entries()) {
+      if (words && this.#little) bytes.writeUInt32LE(value >>> 0, 4 * n);
+      else if (words) bytes.writeUInt32BE(value >>> 0, 4 * n);
+      else if (this.#little) bytes.writeUInt16LE(value, 2 * n);
+      else bytes.writeUInt16BE(value, 2 * n);
+    }
+    return bytes;
+  }
+}
+
+function pad(packet: Buffer): Buffer {
+  return Buffer.concat([packet, Buffer.alloc(-packet.length & 3)]);
+}
+
+function packetOf(length: number, n = 0): Buffer {
+  return Buffer.from(Array.from({ length }, (_, at) => (n + at) & 0xff));
+}
+
+/** The files of `bytes` in `input`: what we read, in nanoseconds, and how it ended. */
+async function readAll(bytes: Buffer): Promise<readonly (readonly [time: string, caplen: number, len: number])[]> {
+  writeFileSync(input, bytes);
+  const reader = await openSavefile(input, 1000);
+  reader.readAs = 'nano';
+  const found: (readonly [string, number, number])[] = [];
+  for (let run = await reader.next(); run !== undefined; run = await reader.next()) {
+    for (let at = run.start; at < run.end; ) {
+      const [sec, nsec, caplen, len] = [0, 4, 8, 12].map((field) => run.view.getUint32(at + field, true));
+      found.push([`${sec}.${String(nsec).padStart(9, '0')}`, caplen ?? 0, len ?? 0]);
+      at += 16 + (caplen ?? 0);
+    }
+  }
+  await reader.close();
+  return found;
+}
+
+function readByTshark(): readonly (readonly [time: string, caplen: number, len: number])[] {
+  const fields = ['frame.time_epoch', 'frame.cap_len', 'frame.len'].flatMap((field) => ['-e', field]);
+  const args = ['-n', '-r', input, '-T', 'fields', ...fields];
+  const text = execFileSync('tshark', args, { encoding: 'utf8', stdio: 'pipe' });
+  const lines = text.split('\n').slice(0, -1);
+  return lines.map((line) => {
+    const [time = '', caplen, len] = line.split('\t');
+    return [time === '' ? '0.000000000' : time, Number(caplen), Number(len)];
+  });
+}
+
+test.each([true, false])('sections, interfaces and all kinds of packet blocks; little-endian: %s', async (little) => {
+  const first = new Blocks(little);
+  first
+    .section()
+    .interface(1, 96)
+    .interface(113, 0, first.option(9, Buffer.from([9])));
+  first.packet(0, 1767225600_123456n, packetOf(60)).packet(1, 1767225601_123456789n, packetOf(75), 1500);
+  first.obsolete(1, 1767225602_000000001n, packetOf(33)).simple(packetOf(17)).add(4, [0, 0]).add(5, 0, 0, 0);
+  const second = new Blocks(!little).section().interface(101, 300).packet(0, 1767225603_000000n, packetOf(299));
+  const found = await readAll(Buffer.concat([first.bytes, second.bytes, first.bytes]));
+  expect(found).toHaveLength(9);
+  expect(found).toEqual(readByTshark());
+});
+
+const resolution = fc.oneof(
+  fc.constantFrom(6, 9, 3, 0, 0x80, 0x94, 0x9e),
+  fc.integer({ min: 0, max: 9 }),
+  fc.integer({ min: 0x80, max: 0x80 + 30 }),
+);
+
+test('times of every resolution and offset', async () => {
+  const packet = fc.record({ sec: fc.integer({ min: 100_000, max: 2 ** 31 - 200_000 }), part: fc.nat(2 ** 30) });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.boolean(),
+      resolution,
+      fc.integer({ min: -100_000, max: 100_000 }),
+      fc.array(packet, { minLength: 1, maxLength: 5 }),
+      async (little, exponent, offset, packets) => {
+        const units = exponent & 0x80 ? 2n ** BigInt(exponent & 0x7f) : 10n ** BigInt(exponent);
+        const blocks = new Blocks(little).section();
+        const resolutionOption = blocks.option(9, Buffer.from([exponent]));
+        blocks.interface(1, 0, Buffer.concat([resolutionOption, blocks.offset(BigInt(offset))]));
+        for (const { sec, part } of packets)
+          blocks.packet(0, BigInt(sec) * units + (BigInt(part) * units) / 2n ** 30n, packetOf(20));
+        expect(await readAll(blocks.bytes)).toEqual(readByTshark());
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test.each([19, 0x80 + 63])('a resolution that needs all of 64 bits: %d', async (exponent) => {
+  const units = exponent & 0x80 ? 2n ** BigInt(exponent & 0x7f) : 10n ** BigInt(exponent);
+  const blocks = new Blocks(true).section();
+  blocks.interface(1, 0, blocks.option(9, Buffer.from([exponent]))).packet(0, units + units / 4n, packetOf(20));
+  expect(await readAll(blocks.bytes)).toEqual([['1.250000000', 20, 20]]);
+});
+
+test('what editcap makes of any savefile gives the same as tcpdump makes of that', async () => {
+  await fc.assert(
+    fc.asyncProperty(madeSavefile, async (made) => {
+      const pcap = join(directory, 'made.pcap');
+      const records = made.records.map((each) => ({
+        ...each,
+        fraction: each.fraction % 1_000_000,
+        len: each.caplen + 5,
+      }));
+      const sane = { ...made, linktype: 1, snaplen: 262144, version: [2, 4] as const, magic: 0xa1b2c3d4, records };
+      writeFileSync(pcap, makeSavefile(sane));
+      execFileSync('editcap', ['-F', 'pcapng', pcap, input], { stdio: 'pipe' });
+      await expectLikeTcpdump(readFileSync(input));
+      if (records.length > 0) expect(readSavefile(join(directory, 'ours')).records).toHaveLength(records.length);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+const WHOLE = new Blocks(true)
+  .section()
+  .interface(1, 96)
+  .packet(0, 1767225600_000000n, packetOf(20))
+  .simple(packetOf(60))
+  .obsolete(0, 1767225600_500000n, packetOf(30))
+  .packet(0, 1767225601_000000n, packetOf(96), 1500).bytes;
+
+/** tcpdump's bytes, and its words where it fails. */
+async function expectLikeTcpdump(bytes: Uint8Array): Promise<void> {
+  writeFileSync(input, bytes);
+  const ours = await copyByUs(input, join(directory, 'ours'), { chunkSize: 64 });
+  const theirs = copyByTcpdump(input, join(directory, 'theirs'));
+  expect(ours.bytes?.toString('hex')).toBe(theirs.bytes?.toString('hex'));
+  expect(ours.failure === undefined).toBe(theirs.failure === undefined);
+  if (theirs.failure !== undefined) expect(ours.failure).toContain(theirs.failure.replace(`${input}: `, ''));
+}
+
+test('a file cut off at every byte', async () => {
+  for (let length = 0; length < WHOLE.length; length += 1) await expectLikeTcpdump(WHOLE.subarray(0, length));
+});
+
+test('a file with any one byte changed', async () => {
+  for (let at = 0; at < 28 + 20 + 90; at++) {
+    const bytes = Buffer.from(WHOLE);
+    // Not the link type, which libpcap must know, nor what makes it another section, which it does not read.
+    if ((at >= 36 && at < 40) || at < 12) continue;
+    bytes[at] = (bytes[at] ?? 0) ^ 0x81;
+    await expectLikeTcpdump(bytes);
+  }
+});
+
+test('a whole file of packets before their interface, and one without any', async () => {
+  await expectLikeTcpdump(new Blocks(true).section().simple(packetOf(20)).bytes);
+  await expectLikeTcpdump(new Blocks(true).section().bytes);
+});
+
+test('several interfaces of one link type make one pcap file', async () => {
+  const blocks = new Blocks(true).section().interface(1, 96).interface(1, 96);
+  for (let n = 0; n < 50; n++) blocks.packet(n % 2, BigInt(n) + 1767225600_000000n, packetOf(n, n));
+  await expectLikeTcpdump(blocks.bytes);
+  expect(readFileSync(join(directory, 'ours')).length).toBe(24 + 50 * 16 + (49 * 50) / 2);
+});
