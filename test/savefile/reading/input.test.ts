@@ -1,7 +1,7 @@
 // Files in pieces, compressed ones too: whatever the size of a piece, the bytes are the same, and what was compressed
 // before a damage comes out before the error.
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
