@@ -94,11 +94,16 @@ export class FormatError extends CaptureError {
 
 /** A savefile is damaged, or none, from this offset on; the text is libpcap's where it has one. */
 export class SavefileError extends CaptureError {
+  readonly file: string;
   /** In the file, or in what it is decompressed to. */
   readonly offset: number;
+  /** What is there is right, and more should be. */
+  readonly truncated: boolean;
 
   constructor(file: string, offset: number, text: string) {
     super('ERR_SAVEFILE', `${file}: ${text} (at offset ${offset})`);
+    this.file = file;
     this.offset = offset;
+    this.truncated = text.startsWith('truncated ');
   }
 }

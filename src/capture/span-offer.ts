@@ -26,6 +26,7 @@ export class SpanOffer {
     while (walk.left > 0) {
       walk.compact(sink.limits);
       if (walk.records === 0) {
+        if (walk.left === 0) break; // what was left was not wanted
         if (wasCut) throw new Error('unreachable: a file was opened that the record does not fit');
         wasCut = sink.cut(walk.nextSec);
         if (!wasCut) return false;

@@ -24,7 +24,7 @@ const IMPATIENT_MS = 1000;
 export function captureCommand(version: string): Command {
   const command = new Command('tsnetpcap')
     .description('Captures packets into pcap savefiles, in a ring of files if asked, for as long as you like.')
-    .usage('[capture] [options] [expression]\n       tsnetpcap verify|release --help')
+    .usage('[capture] [options] [expression]\n       tsnetpcap read|verify|release --help')
     .argument('[expression...]', 'pcap-filter(7) expression; only packets it matches are captured')
     .action(capture);
   addFlags(command, CAPTURE_FLAGS, version);

@@ -4,8 +4,6 @@
 import { type Command, CommanderError } from 'commander';
 import { CaptureError } from '../errors.ts';
 import { VERSION } from '../version.ts';
-import { captureCommand } from './capture.ts';
-import { CAPTURE_FLAGS } from './capture-flags.ts';
 import { expandAbbreviations } from './flag.ts';
 
 const EXIT_FAILED = 1;
@@ -17,10 +15,17 @@ async function main(args: string[]): Promise<void> {
   if (first === 'verify') {
     const { verifyCommand } = await import('./verify.ts');
     await commandLine(verifyCommand()).parseAsync(rest, { from: 'user' });
+  } else if (first === 'read') {
+    const { readCommand } = await import('./read.ts');
+    const { READ_FLAGS } = await import('./read-flags.ts');
+    const given = expandAbbreviations(rest, READ_FLAGS);
+    await commandLine(readCommand(given)).parseAsync(given, { from: 'user' });
   } else if (first === 'release') {
     const { releaseCommand } = await import('./release.ts');
     await commandLine(releaseCommand()).parseAsync(rest, { from: 'user' });
   } else {
+    const { captureCommand } = await import('./capture.ts');
+    const { CAPTURE_FLAGS } = await import('./capture-flags.ts');
     const given = expandAbbreviations(first === 'capture' ? rest : args, CAPTURE_FLAGS);
     const version = `tsnetpcap ${VERSION}, Node ${process.versions.node}`;
     await commandLine(captureCommand(version)).parseAsync(given, { from: 'user' });

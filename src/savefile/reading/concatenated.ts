@@ -7,6 +7,7 @@ import type { RecordReader, RecordRun } from './record-run.ts';
 export class ConcatenatedReader implements RecordReader {
   readonly name: string;
   readonly linktype: number;
+  readonly bigEndian: boolean;
   readonly snaplen: number;
   readonly precision: Precision;
   readAs: Precision;
@@ -28,6 +29,7 @@ export class ConcatenatedReader implements RecordReader {
   ) {
     this.name = name;
     this.linktype = first.linktype;
+    this.bigEndian = first.bigEndian;
     this.snaplen = first.snaplen;
     this.precision = first.precision;
     this.readAs = first.precision;

@@ -22,6 +22,7 @@ interface Head {
 export class MergedReader implements RecordReader {
   readonly name: string;
   readonly linktype: number;
+  readonly bigEndian: boolean;
   readonly snaplen: number;
   readonly precision: Precision;
   readonly #readers: readonly RecordReader[];
@@ -40,6 +41,7 @@ export class MergedReader implements RecordReader {
     if (first === undefined) throw new Error('unreachable: nothing to merge');
     this.name = readers.map(({ name }) => name).join(', ');
     this.linktype = first.linktype;
+    this.bigEndian = first.bigEndian;
     this.snaplen = Math.max(...readers.map(({ snaplen }) => snaplen));
     this.precision = readers.some(({ precision }) => precision === 'nano') ? 'nano' : 'micro';
     this.#readers = readers;

@@ -32,6 +32,7 @@ export function isPcap(view: DataView, at: number): boolean {
 export class PcapReader implements RecordReader {
   readonly name: string;
   readonly linktype: number;
+  readonly bigEndian: boolean;
   readonly snaplen: number;
   readonly precision: Precision;
   readAs: Precision;
@@ -62,6 +63,7 @@ export class PcapReader implements RecordReader {
     this.#input = input;
     this.name = input.name;
     this.#littleEndian = MAGICS.includes(view.getUint32(at, true));
+    this.bigEndian = !this.#littleEndian;
     const magic = view.getUint32(at, this.#littleEndian);
     const major = view.getUint16(at + 4, this.#littleEndian);
     const minor = view.getUint16(at + 6, this.#littleEndian);

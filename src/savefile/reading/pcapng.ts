@@ -46,6 +46,7 @@ export function isPcapng(view: DataView, at: number, available: number): boolean
 export class PcapngReader implements RecordReader {
   readonly name: string;
   linktype = 0;
+  bigEndian = false;
   snaplen = 0;
   precision: Precision = 'micro';
   readonly #input: Input;
@@ -110,6 +111,7 @@ export class PcapngReader implements RecordReader {
     const [first] = this.#interfaces;
     if (first === undefined) throw new Error('unreachable: no interface');
     this.linktype = first.linktype;
+    this.bigEndian = !this.#littleEndian;
     this.snaplen = first.snaplen;
     this.precision = first.scale.precision;
     this.readAs = this.precision;

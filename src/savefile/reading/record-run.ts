@@ -20,6 +20,8 @@ export interface RecordReader {
   readonly name: string;
   /** Of the file, or of its first interface; as LINKTYPE_ value with the bits for an FCS. */
   readonly linktype: number;
+  /** Of the file, or of its first section: some link types have headers in this order, which filters must know. */
+  readonly bigEndian: boolean;
   /** No record keeps more bytes. */
   readonly snaplen: number;
   /** What the file's own times are fit for. */

@@ -1,12 +1,12 @@
-// Chooses records of a run (filter, times), cuts them if asked, and offers what is left to a sink, in spans as long as its
-// limits allow. What is chosen moves up to what was chosen before, within the run; a run of which all is wanted is offered
-// as it is, untouched. Called once per run by whoever reads savefiles.
+// Chooses records of a run (filter, times), cuts them if asked, and makes spans of what is left, as long as the limits of a
+// sink allow. What is chosen moves up to what was chosen before, within the run; a run of which all is wanted becomes a
+// span as it is, untouched. The walk of capture/offline.ts.
 import { type Precision, RECORD_HEADER_LENGTH, record } from '../header.ts';
-import { LATE_NSEC, type Limits, type RecordSink, type RecordSpan } from '../sink.ts';
+import { LATE_NSEC, type Limits, type RecordSpan } from '../sink.ts';
 import type { RecordRun } from './record-run.ts';
 
-/** Says of the packet at `bytes[at]` whether it is wanted: 0 for no, as a filter program returns it. */
-export type PacketFilter = (bytes: Uint8Array, at: number, caplen: number, len: number) => number;
+/** Whether the packet at `at` is wanted: 0 for no, as a filter program returns it (filter/packet-filter.ts). */
+export type PacketFilter = (view: DataView, at: number, caplen: number, len: number) => number;
 
 /** A point in time, as records have it. */
 export interface RecordInstant {
@@ -41,8 +41,6 @@ export class Selection implements RecordSpan {
   #run: RecordRun | undefined;
   #at = 0;
   #out = 0;
-  #held = false;
-  #wasCut = false;
 
   constructor(options: SelectionOptions) {
     this.#options = options;
@@ -56,28 +54,26 @@ export class Selection implements RecordSpan {
     this.#out = run.start;
   }
 
-  /** Offers on. False: the sink takes no more at present; call again. */
-  offer(sink: RecordSink): boolean {
+  /** Bytes of the run in which no span was looked for yet. */
+  get left(): number {
+    return this.#run === undefined ? 0 : this.#run.end - this.#at;
+  }
+
+  /** The second of the next record, which is wanted if it was beyond the limits of `compact()`; only while `left` > 0. */
+  get nextSec(): number {
+    if (this.#run === undefined) throw new Error('unreachable: nextSec before begin()');
+    return this.#run.view.getUint32(this.#at + record.sec, true);
+  }
+
+  /**
+   * Makes the span of the next wanted records within the limits; `records` is 0 when the very next one is beyond them, or
+   * when there is none any more, and then `left` is 0, too.
+   */
+  compact(limits: Readonly<Limits>): void {
     const run = this.#run;
-    if (run === undefined) throw new Error('unreachable: offer() before begin()');
-    if (this.#held) {
-      if (!sink.resume()) return false;
-      this.#held = false;
-    }
-    while (this.#at < run.end) {
-      if (this.#isWanted(run, sink.limits)) this.#takeAll(run);
-      else this.#compact(run, sink.limits);
-      if (this.records > 0) {
-        this.#wasCut = false;
-        this.#held = !sink.take(this);
-        if (this.#held) return false;
-      } else if (this.#at < run.end) {
-        if (this.#wasCut) throw new Error('unreachable: a file was opened that the record does not fit');
-        this.#wasCut = sink.cut(run.view.getUint32(this.#at + record.sec, true));
-        if (!this.#wasCut) return false;
-      }
-    }
-    return true;
+    if (run === undefined) throw new Error('unreachable: compact() before begin()');
+    if (this.#isWanted(run, limits)) this.#takeAll(run);
+    else this.#choose(run, limits);
   }
 
   /** Whether all of the run is, without a look at its records. */
@@ -98,11 +94,8 @@ export class Selection implements RecordSpan {
     this.#at = end;
   }
 
-  /**
-   * Moves together the wanted records from `#at` on until the run ends or one is beyond the limits, and describes them in
-   * the fields of RecordSpan. Once a packet: it allocates nothing, and copies wanted records that follow each other at once.
-   */
-  #compact(run: RecordRun, limits: Readonly<Limits>): void {
+  /** Once a packet: it allocates nothing, and copies wanted records that follow each other at once. */
+  #choose(run: RecordRun, limits: Readonly<Limits>): void {
     const { bytes, view, end } = run;
     const { filter, from, to, snaplen } = this.#options;
     const timed = from !== undefined || to !== undefined;
@@ -122,7 +115,7 @@ export class Selection implements RecordSpan {
       const next = at + RECORD_HEADER_LENGTH + caplen;
       if (
         (filter !== undefined &&
-          filter(bytes, at + RECORD_HEADER_LENGTH, caplen, view.getUint32(at + record.len, true)) === 0) ||
+          filter(view, at + RECORD_HEADER_LENGTH, caplen, view.getUint32(at + record.len, true)) === 0) ||
         (timed && !isBetween(view, at, unit, from, to))
       ) {
         if (wanted < at) {

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SpanOffer } from '../../../src/capture/span-offer.ts';
 import { CaptureError } from '../../../src/errors.ts';
 import type { Precision } from '../../../src/savefile/header.ts';
 import { isKnownLinktype } from '../../../src/savefile/linktype.ts';
@@ -62,10 +63,11 @@ export async function copyRecords(
     snaplen: Number.POSITIVE_INFINITY,
     precision: readAs,
   });
+  const offer = new SpanOffer();
   try {
     for (let run = await reader.next(); run !== undefined; run = await reader.next()) {
       selection.begin(run);
-      if (!selection.offer(file)) throw new Error('a file that takes no more');
+      if (!offer.all(selection, file)) throw new Error('a file that takes no more');
     }
     return undefined;
   } catch (cause) {

@@ -1,6 +1,7 @@
 // Choosing records and keeping to the limits of an output, against the same done record by record.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { SpanOffer } from '../../../src/capture/span-offer.ts';
 import type { RecordRun } from '../../../src/savefile/reading/record-run.ts';
 import { Selection } from '../../../src/savefile/reading/selection.ts';
 import { LATE_NSEC, type Limits, type RecordSink, type RecordSpan } from '../../../src/savefile/sink.ts';
@@ -112,15 +113,16 @@ test('every record that is wanted, in the file that it belongs into', () => {
           filter:
             filter === undefined
               ? undefined
-              : (bytes, at, caplen) => (caplen > 0 && (bytes[at] ?? 0) <= filter ? 1 : 0),
+              : (view, at, caplen) => (caplen > 0 && view.getUint8(at) <= filter ? 1 : 0),
           from,
           to,
           snaplen,
           precision: 'micro',
         });
+        const offer = new SpanOffer();
         for (const run of runs) {
           selection.begin(runOf(run));
-          while (!selection.offer(files)) expect(patience).toBeGreaterThan(1);
+          while (!offer.all(selection, files)) expect(patience).toBeGreaterThan(1);
         }
         expect(files.files.map((file) => file.toString('hex'))).toEqual(
           expected(runs.flat(), wanted, filter, from, to, snaplen),
@@ -187,7 +189,7 @@ test('a run of which all is wanted is handed on as it is', () => {
     resume: () => true,
     cut: () => false,
   };
-  expect(selection.offer(sink)).toBe(true);
+  expect(new SpanOffer().all(selection, sink)).toBe(true);
   expect(spans).toHaveLength(1);
   expect(spans[0]).toMatchObject({ records: 2, firstSec: 1, firstNsec: 2, lastSec: 3, lastNsec: 4, late: 0 });
   expect(spans[0]?.bytes.buffer).toBe(run.bytes.buffer);
