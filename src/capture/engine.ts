@@ -24,7 +24,8 @@ export type CapabilityName =
   | 'survivesRemoval'
   | 'monitorMode'
   | 'otherDevices'
-  | 'largeBuffer';
+  | 'largeBuffer'
+  | 'userSpaceFilter';
 
 export const CAPABILITIES: Readonly<Record<CapabilityName, Capability>> = {
   kernelTimestamps: { text: "the kernel's timestamps", engines: ['ring', 'libpcap'] },
@@ -39,6 +40,7 @@ export const CAPABILITIES: Readonly<Record<CapabilityName, Capability>> = {
   monitorMode: { text: 'monitor mode', engines: ['libpcap'] },
   otherDevices: { text: 'devices that are no network interfaces', engines: ['libpcap'] },
   largeBuffer: { text: 'a buffer of 2 GiB and more', engines: ['ring'] },
+  userSpaceFilter: { text: 'runs a filter that the kernel refuses', engines: ['ring'] },
 };
 
 export interface EngineOptions {
@@ -60,7 +62,12 @@ const LARGE_BUFFER: number = 2 ** 31;
 const HOST_TIMESTAMPS: readonly (string | undefined)[] = [undefined, 'host'];
 
 /** What the options need, by the words that a user asked for it with. */
-function needs(options: EngineOptions, device: string, packetSocket: boolean): [string, CapabilityName][] {
+function needs(
+  options: EngineOptions,
+  device: string,
+  packetSocket: boolean,
+  userSpace: boolean,
+): [string, CapabilityName][] {
   const { promiscuous, precision, monitor, timestampType, ringMemory } = options;
   const needed: [string, CapabilityName][] = [];
   if (!packetSocket) needed.push([`-i ${device}`, 'otherDevices']);
@@ -69,15 +76,22 @@ function needs(options: EngineOptions, device: string, packetSocket: boolean): [
   if (monitor) needed.push(['-I', 'monitorMode']);
   if (!HOST_TIMESTAMPS.includes(timestampType)) needed.push([`-j ${timestampType}`, 'timestampTypes']);
   if (ringMemory >= LARGE_BUFFER) needed.push([`${ringMemory / 2 ** 20} MiB of ring memory`, 'largeBuffer']);
+  if (userSpace) needed.push(['a filter that the kernel refuses', 'userSpaceFilter']);
   return needed;
 }
 
 /**
- * The engine for a capture of `device`. `packetSocket`: it is a network interface. @throws OptionError when the engine that
+ * The engine for a capture of `device`. `packetSocket`: it is a network interface. `userSpace`: the kernel has not taken all
+ * of the filter. @throws OptionError when the engine that
  * was asked for does not take another option, or none takes all of them
  */
-export function chooseEngine(options: EngineOptions, device: string, packetSocket: boolean): Engine {
-  const needed = needs(options, device, packetSocket);
+export function chooseEngine(
+  options: EngineOptions,
+  device: string,
+  packetSocket: boolean,
+  userSpace: boolean,
+): Engine {
+  const needed = needs(options, device, packetSocket, userSpace);
   const missing = (engine: Engine): [string, CapabilityName] | undefined =>
     needed.find(([, name]) => !enginesWith(name).includes(engine));
   const engine = options.engine ?? ENGINES.find((each) => missing(each) === undefined) ?? 'ring';

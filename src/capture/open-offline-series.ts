@@ -4,7 +4,7 @@ import type { FileHeader } from '../savefile/header.ts';
 import { Series } from '../savefile/series.ts';
 import type { SeriesOutput } from './options.ts';
 
-const NOT_COUNTED = { received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0 } as const;
+const NOT_COUNTED = { received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0, filtered: 0 } as const;
 
 /** `firstSec`: of the first packet. @throws SyscallError, CaptureError when another process writes this series */
 export function openOfflineSeries(

@@ -1,6 +1,7 @@
 // Puts a capture together from its options, in the order in which each part can fail: filter and device, kernel ring,
 // first savefile. What was opened before a failure is closed again.
 import { type CompiledFilter, compileFilter } from '../filter/compile.ts';
+import { compilePacketFilter } from '../filter/packet-filter.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import type { Output } from '../savefile/output.ts';
 import { SingleFile } from '../savefile/single-file.ts';
@@ -54,13 +55,13 @@ async function openSource(
   notice: (text: string) => void,
 ): Promise<PacketSource> {
   const { promiscuous, exitOnDown, ringMemory, immediate, timestampType, monitor } = options;
-  const { device, dlt, packetSocket } = filter;
+  const { device, dlt, packetSocket, userSpace } = filter;
   const blockRetireMs = immediate ? IMMEDIATE_RETIRE_MS : BLOCK_RETIRE_MS;
   const program = filter.program.bytes;
   const common = { ...header, device, promiscuous, exitOnDown, filter: program, ringMemory, blockRetireMs, notice };
-  switch (chooseEngine(options, device, packetSocket)) {
+  switch (chooseEngine(options, device, packetSocket, userSpace !== undefined)) {
     case 'ring':
-      return RingSource.open(common);
+      return RingSource.open({ ...common, userSpace: userSpace && compilePacketFilter(userSpace, 'libpcap') });
     case 'libpcap': {
       const { LibpcapSource } = await import('./libpcap/libpcap-source.ts');
       return LibpcapSource.open({ ...common, dlt, immediate, timestampType, monitor });

@@ -38,8 +38,6 @@ export interface SessionStatistics extends SourceStatistics {
   readonly late: number;
   /** Packets lost because storage took nothing for too long. */
   readonly noSpace: number;
-  /** Packets that a filter outside the kernel left out. */
-  readonly filtered: number;
 }
 
 export class CaptureSession {
@@ -72,7 +70,7 @@ export class CaptureSession {
   statistics(): SessionStatistics {
     const { written, late, noSpace, held } = this.#output;
     const source = this.#source.statistics();
-    return { ...source, written, late, noSpace, filtered: 0, unread: source.unread + held };
+    return { ...source, written, late, noSpace, unread: source.unread + held };
   }
 
   /**

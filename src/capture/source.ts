@@ -11,6 +11,8 @@ export interface SourceStatistics {
   readonly queueFreezes: number;
   /** Packets that the network card lost, where the driver says so and the interface is promiscuous. */
   readonly ifDropped: number;
+  /** Packets that a filter outside the kernel left out. */
+  readonly filtered: number;
   /** Packets accepted that no sink was offered yet. */
   readonly unread: number;
 }

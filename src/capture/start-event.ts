@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { CompiledFilter } from '../filter/compile.ts';
 import { nameBytes } from '../filter/kept-bytes.ts';
+import type { Program } from '../filter/program.ts';
 import { if_nametoindex } from '../native/libc.ts';
 import { pcap_findalldevs } from '../native/libpcap.ts';
 import type { LedgerEvent } from '../rotation/ledger-entry.ts';
@@ -30,7 +31,8 @@ export function startEvent(
     filter: options.expression,
     exclude: options.exclude,
     ...kept(options),
-    program: createHash('sha256').update(filter.program.bytes).digest('hex'),
+    program: hashOf(filter.program),
+    ...(filter.userSpace && { userSpace: hashOf(filter.userSpace) }),
   };
 }
 
@@ -39,6 +41,10 @@ function kept(options: CaptureOptions): Pick<LedgerEvent & { type: 'start' }, 'k
   if (snaplenFor.length === 0 && !keepNames && !headersOnly && sampleFlows === 1) return {};
   const names = keepNames ? nameBytes(options) : null;
   return { kept: { snaplen, classes: snaplenFor, names, headersOnly, sampleFlows } };
+}
+
+function hashOf(program: Program): string {
+  return createHash('sha256').update(program.bytes).digest('hex');
 }
 
 /** A cooked savefile has the number of a packet's interface, and numbers change. */

@@ -10,6 +10,7 @@ export function statisticsLines(statistics: SessionStatistics): string[] {
     `${packets(dropped)} dropped by kernel`,
   ];
   if (noSpace > 0) lines.push(`${packets(noSpace)} lost for lack of room`);
+  if (filtered > 0) lines.push(`${packets(filtered)} left out by the filter outside the kernel`);
   if (ifDropped > 0) lines.push(`${packets(ifDropped)} dropped by interface`);
   if (unread > 0) lines.push(`${packets(unread)} not read`);
   if (late > 0) lines.push(`${packets(late)} written late, into the next interval's file`);

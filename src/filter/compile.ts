@@ -9,15 +9,27 @@
 // A device that is no network interface (nflog, bluetooth, …) has no socket that could run a program: libpcap does, and the
 // programs are taken as it has compiled them.
 //
-// What the kernel can't run is refused with ERR_FILTER, where libpcap would go on and filter in user space.
+// When the kernel can't run it with the expression in it (too many instructions, too little memory for them, or libpcap has
+// no way to put it), then, as with tcpdump, the expression is left to a filter in user space: the program as libpcap
+// compiled it, before it was rewritten for the socket. The rest stays in the kernel, which must be able to run that.
 
 import { CaptureError, OptionError, PcapError, SyscallError } from '../errors.ts';
 import { PACKET_OUTGOING } from '../native/if_packet.ts';
 import * as libc from '../native/libc.ts';
 import * as pcap from '../native/libpcap.ts';
+import { MAXIMUM_SNAPLEN } from '../savefile/header.ts';
 import { cookedLength, LINKTYPE_RAW } from '../savefile/linktype.ts';
 import { appendExclusions, type Exclusions, parseExclusion } from './exclude.ts';
 import { appendKeptBytes, type KeepOptions, keepOptionsGiven, largestKept, type SnaplenClass } from './kept-bytes.ts';
+import {
+  attached,
+  hasSocket,
+  KEEP_ALL,
+  loadedOrCompiled,
+  loadedProgram,
+  namedProgram,
+  tooLong,
+} from './loaded-program.ts';
 import type { Network } from './network.ts';
 import {
   BPF_ABS,
@@ -26,17 +38,20 @@ import {
   BPF_MAXINSNS,
   BPF_W,
   Label,
-  Program,
+  type Program,
   ProgramBuilder,
   SKF_AD_IFINDEX,
   SKF_AD_PKTTYPE,
 } from './program.ts';
+import { reachOf } from './reach.ts';
 import { appendSampling } from './sample-flows.ts';
 import { hasNetworkHeader } from './tags.ts';
 
 export interface CompiledFilter {
   /** What the capture's socket is to run; checked by the kernel. Or libpcap, where there is no such socket. */
   readonly program: Program;
+  /** What to run, in libpcap's dialect, on each packet that the kernel lets through; undefined when it runs all of it. */
+  readonly userSpace: Program | undefined;
   /** The device is a network interface, or all of them: an AF_PACKET socket brings its packets. */
   readonly packetSocket: boolean;
   /** The interface's name, also when its number was given. */
@@ -81,7 +96,7 @@ export function compileFilter(options: FilterOptions): CompiledFilter {
     if (snaplen > options.snaplen) warnings.push(`WARNING: snaplen raised from ${options.snaplen} to ${snaplen}`);
     const kept = { ...options, snaplen };
     return {
-      program: compose(p, device, kept, linktype),
+      ...compose(p, device, kept, linktype, warnings),
       packetSocket: hasSocket(p),
       device,
       dlt,
@@ -179,12 +194,56 @@ function chooseLinktype(p: pcap.pcap_t, device: string, asked: string | undefine
   return pcap.pcap_datalink_val_to_name(dlt);
 }
 
-function hasSocket(p: pcap.pcap_t): boolean {
-  return libc.isPacketSocket(pcap.pcap_fileno(p));
+interface Composed {
+  readonly program: Program;
+  readonly userSpace: Program | undefined;
 }
 
-function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktype: number): Program {
-  const { expression, exclude, sampleFlows, snaplen, snaplenFor = [] } = options;
+function compose(
+  p: pcap.pcap_t,
+  device: string,
+  options: FilterOptions,
+  linktype: number,
+  warnings: string[],
+): Composed {
+  const { expression, exclude, snaplen } = options;
+  const bytes = snaplen - cookedLength(linktype);
+  const exclusions = compileExclusions(p, exclude, linktype);
+  const around = (program: Program, kept: number): Program =>
+    attached(p, chain(p, { device, options, linktype, exclusions, expression: program, bytes: kept }));
+  // Then how much is kept of a packet is the kernel's to say, who must have run the expression for it.
+  if (keepOptionsGiven(options).all.length > 0)
+    return { program: around(loadedProgram(p, expression), bytes), userSpace: undefined };
+  const { loaded, compiled } = loadedOrCompiled(p, expression);
+  try {
+    if (loaded !== undefined) return { program: around(loaded, bytes), userSpace: undefined };
+  } catch (cause) {
+    if (!(cause instanceof CaptureError && cause.code === 'ERR_FILTER')) throw cause;
+    warnings.push(userSpaceWarning(cause));
+  }
+  const reach = Math.min(reachOf(compiled), MAXIMUM_SNAPLEN) - cookedLength(linktype);
+  return { program: around(KEEP_ALL, Math.max(bytes, reach)), userSpace: compiled };
+}
+
+/** In libpcap's words for the same. */
+function userSpaceWarning(cause: CaptureError): string {
+  return cause.cause instanceof SyscallError && cause.cause.code === 'ENOMEM'
+    ? "Warning: Couldn't allocate kernel memory for filter: try increasing net.core.optmem_max with sysctl"
+    : 'Warning: Kernel filter failed: Invalid argument';
+}
+
+interface Links {
+  readonly device: string;
+  readonly options: FilterOptions;
+  readonly linktype: number;
+  readonly exclusions: Exclusions;
+  readonly expression: Program;
+  /** To keep of what the expression accepts, where no option says otherwise. */
+  readonly bytes: number;
+}
+
+function chain(p: pcap.pcap_t, { device, options, linktype, exclusions, expression, bytes }: Links): Program {
+  const { exclude, sampleFlows, snaplenFor = [] } = options;
   const { headers, all } = keepOptionsGiven(options);
   if (all.length > 0 && !hasSocket(p))
     throw new CaptureError(
@@ -207,10 +266,9 @@ function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktyp
     );
   // Without outgoing packets there is nothing to guard against.
   const guarded = options.direction === 'in' || appendLoopbackGuard(builder, device, drop) || directed;
-  appendExclusions(builder, compileExclusions(p, exclude, linktype), linktype, drop);
-  const bytes = snaplen - cookedLength(linktype);
+  appendExclusions(builder, exclusions, linktype, drop);
   const accepted = new Label();
-  builder.append(loadedProgram(p, expression).instructions(), (k) => {
+  builder.append(expression.instructions(), (k) => {
     if (k === 0) builder.ret(0);
     else if (all.length === 0) builder.ret(bytes);
     else builder.goto(accepted);
@@ -231,7 +289,6 @@ function compose(p: pcap.pcap_t, device: string, options: FilterOptions, linktyp
       'ERR_FILTER',
       `${all.join(', ')}: the kernel can't run this filter: ${tooLong(program.length)}`,
     );
-  if (hasSocket(p)) attach(p, program);
   return program;
 }
 
@@ -283,80 +340,4 @@ function compileExclusions(p: pcap.pcap_t, values: readonly string[], linktype: 
   }
   if (expressions.length > 0) programs.push(loadedProgram(p, expressions.join(' or ')));
   return { networks, programs };
-}
-
-/** @throws CaptureError ERR_FILTER that begins with `option` */
-function namedProgram(p: pcap.pcap_t, expression: string, option: string): Program {
-  try {
-    return loadedProgram(p, expression);
-  } catch (cause) {
-    if (!(cause instanceof CaptureError && cause.code === 'ERR_FILTER')) throw cause;
-    throw new CaptureError('ERR_FILTER', `${option}: ${cause.message}`, { cause });
-  }
-}
-
-/** Only `ip broadcast` asks for it; tcpdump passes none, so that it means 0.0.0.0 and 255.255.255.255. */
-const NETMASK = 0;
-
-/** Compiles, loads into the handle and reads back what the kernel runs there. */
-function loadedProgram(p: pcap.pcap_t, expression: string): Program {
-  const compiled = compile(p, expression);
-  try {
-    if (!hasSocket(p)) return new Program(pcap.bpf_insns(compiled));
-    checkLength(compiled.bf_len); // beyond it libpcap filters in user space, with a warning on stderr
-    pcap.pcap_setfilter(p, compiled);
-  } catch (cause) {
-    throw cause instanceof PcapError ? refused(cause.message, cause) : cause;
-  } finally {
-    pcap.pcap_freecode(compiled);
-  }
-  const program = readBack(pcap.pcap_fileno(p));
-  // libpcap takes the program off again when the kernel can't run it, to run it itself.
-  if (program.length === 0) throw refused(`libpcap would run ${quote(expression)} in user space`);
-  return program;
-}
-
-function compile(p: pcap.pcap_t, expression: string): pcap.bpf_program {
-  try {
-    return pcap.pcap_compile(p, expression, NETMASK);
-  } catch (cause) {
-    throw cause instanceof PcapError ? new CaptureError('ERR_FILTER', cause.message, { cause }) : cause;
-  }
-}
-
-/** The length that SO_GET_FILTER takes and returns counts instructions. */
-function readBack(fd: number): Program {
-  const length = libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_GET_FILTER, null, 'SO_GET_FILTER');
-  const bytes = new Uint8Array(length * 8);
-  libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_GET_FILTER, bytes, 'SO_GET_FILTER', length);
-  return new Program(bytes);
-}
-
-/** The capture's own socket must not be the first to learn that the kernel refuses the program. */
-function attach(p: pcap.pcap_t, program: Program): void {
-  checkLength(program.length);
-  try {
-    libc.attachFilter(pcap.pcap_fileno(p), program.bytes);
-  } catch (cause) {
-    if (!(cause instanceof SyscallError)) throw cause;
-    const text =
-      cause.code === 'ENOMEM' ? `${program.length} instructions are more than net.core.optmem_max allows` : cause.code;
-    throw refused(text, cause);
-  }
-}
-
-function checkLength(length: number): void {
-  if (length > BPF_MAXINSNS) throw refused(tooLong(length));
-}
-
-function tooLong(length: number): string {
-  return `it has ${length} instructions, the most is ${BPF_MAXINSNS}`;
-}
-
-function refused(why: string, cause?: unknown): CaptureError {
-  return new CaptureError('ERR_FILTER', `the kernel can't run this filter: ${why}`, { cause });
-}
-
-function quote(text: string): string {
-  return text.length <= 80 ? `'${text}'` : `'${text.slice(0, 77)}...'`;
 }

@@ -145,7 +145,7 @@ class Source {
     const labels: number[] = [];
     const body: string[] = [];
     for (let index = start; index < end; index++) {
-      if (this.#labels.has(index) || (this.#entries.has(index) && index > start)) {
+      if (this.#labels.has(index)) {
         labels.unshift(index);
         body.push('}');
       }

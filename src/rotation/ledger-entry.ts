@@ -18,12 +18,13 @@ export interface Contents {
   readonly last: PacketTime | null;
 }
 
-/** What the kernel and the network card counted, while a savefile was open or in a whole capture. */
+/** What the kernel, the network card and a filter outside the kernel counted, while a savefile was open or in a whole capture. */
 export interface KernelCounts {
   readonly received: number;
   readonly dropped: number;
   readonly ifDropped: number;
   readonly queueFreezes: number;
+  readonly filtered: number;
 }
 
 /** Why a complete savefile was deleted. */
@@ -60,6 +61,8 @@ export type LedgerEvent =
       };
       /** SHA-256 of the program attached to the socket, eight bytes an instruction. */
       readonly program: string;
+      /** The same of a program that packets went through outside the kernel; left out when there was none. */
+      readonly userSpace?: string;
     }
   /** A savefile was created, for records of [startSec, endSec). */
   | { readonly type: 'open'; readonly name: string; readonly startSec: number; readonly endSec: number }

@@ -272,6 +272,7 @@ function since(before: KernelCounts, now: KernelCounts): KernelCounts {
     dropped: now.dropped - before.dropped,
     ifDropped: now.ifDropped - before.ifDropped,
     queueFreezes: now.queueFreezes - before.queueFreezes,
+    filtered: now.filtered - before.filtered,
   };
 }
 

@@ -21,7 +21,7 @@ test.each([
   ['-i nflog', {}, false, 'libpcap'],
   ['--ring-memory 4GiB', { ringMemory: 2 ** 32 }, true, 'ring'],
 ])('%s, no --engine', (_, options, packetSocket, engine) => {
-  expect(chooseEngine({ ...PLAIN, ...options }, 'nflog', packetSocket)).toBe(engine);
+  expect(chooseEngine({ ...PLAIN, ...options }, 'nflog', packetSocket, false)).toBe(engine);
 });
 
 const REQUESTS = [
@@ -31,13 +31,19 @@ const REQUESTS = [
   ['timestampTypes', { timestampType: 'adapter_unsynced' }, '-j adapter_unsynced'],
   ['largeBuffer', { ringMemory: 2 ** 31 }, '2048 MiB of ring memory'],
   ['otherDevices', {}, '-i usbmon1'],
+  ['userSpaceFilter', {}, 'a filter that the kernel refuses'],
 ] as const;
 
 test.each(ENGINES.flatMap((engine) => REQUESTS.map((request) => [engine, ...request] as const)))(
   '--engine %s and %s',
   (engine, capability, options, words) => {
     const choose = (): string =>
-      chooseEngine({ ...PLAIN, ...options, engine }, 'usbmon1', capability !== 'otherDevices');
+      chooseEngine(
+        { ...PLAIN, ...options, engine },
+        'usbmon1',
+        capability !== 'otherDevices',
+        capability === 'userSpaceFilter',
+      );
     const { engines } = CAPABILITIES[capability];
     if (engines.includes(engine)) expect(choose()).toBe(engine);
     else expect(choose).toThrow(`--engine ${engine}: it does not take ${words}, as ${engines.join(' and ')} would`);
@@ -45,7 +51,7 @@ test.each(ENGINES.flatMap((engine) => REQUESTS.map((request) => [engine, ...requ
 );
 
 test('what no engine can do together is an error', () => {
-  expect(() => chooseEngine({ ...PLAIN, monitor: true, ringMemory: 2 ** 31 }, 'wlan0', true)).toThrow(
+  expect(() => chooseEngine({ ...PLAIN, monitor: true, ringMemory: 2 ** 31 }, 'wlan0', true, false)).toThrow(
     '--engine ring: it does not take -I, as libpcap would',
   );
 });

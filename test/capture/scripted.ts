@@ -126,7 +126,7 @@ export class ScriptedSource implements PacketSource {
   }
 
   statistics(): SourceStatistics {
-    return { received: RECEIVED, dropped: 10, queueFreezes: 0, ifDropped: 0, unread: this.left };
+    return { received: RECEIVED, dropped: 10, queueFreezes: 0, ifDropped: 0, filtered: 0, unread: this.left };
   }
 
   close(): void {

@@ -112,7 +112,7 @@ export class ScriptedSource implements PacketSource {
   statistics(): SourceStatistics {
     const offered = this.#span === undefined ? 0 : this.#span.records - this.#ended;
     const unread = this.#queue.length - offered;
-    return { received: this.#received, dropped: 0, queueFreezes: 0, ifDropped: 0, unread };
+    return { received: this.#received, dropped: 0, queueFreezes: 0, ifDropped: 0, filtered: 0, unread };
   }
 
   wait(timeoutMs: number): void {

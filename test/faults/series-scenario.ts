@@ -155,7 +155,7 @@ class SeriesRun {
           rotatePackets: 12,
           rotateSize: 1500,
           syncSec: 5,
-          counts: () => ({ received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0 }),
+          counts: () => ({ received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0, filtered: 0 }),
           notice: () => {},
         },
         HEADER,

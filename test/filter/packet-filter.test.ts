@@ -121,6 +121,25 @@ describe('libpcap', () => {
     }
   });
 
+  test('comparisons and operations at the edges of 32 bits', () => {
+    const edges = [0, 1, 2, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff];
+    const operations = [bpf.BPF_ADD, bpf.BPF_SUB, bpf.BPF_MUL, bpf.BPF_DIV, bpf.BPF_MOD, bpf.BPF_AND, bpf.BPF_XOR];
+    const last = [made(bpf.BPF_RET | bpf.BPF_A, 0), made(bpf.BPF_RET, 7)];
+    for (const [a, k] of edges.flatMap((a) => edges.map((k) => [a, k] as const))) {
+      const load = [made(bpf.BPF_LD, a), made(bpf.BPF_LDX, k)];
+      const codes = [
+        ...[bpf.BPF_JEQ, bpf.BPF_JGT, bpf.BPF_JGE, bpf.BPF_JSET].map((code) => bpf.BPF_JMP | code),
+        ...operations.map((code) => bpf.BPF_ALU | code),
+      ];
+      for (const code of codes) {
+        compareWithLibpcap(programOf([...load, made(code | bpf.BPF_X, 0, 1, 0), ...last]), [packetOfZeros(1)], 0);
+        const divides = [bpf.BPF_ALU | bpf.BPF_DIV, bpf.BPF_ALU | bpf.BPF_MOD].includes(code);
+        if (k === 0 && divides) continue;
+        compareWithLibpcap(programOf([...load, made(code, k, 1, 0), ...last]), [packetOfZeros(1)], 0);
+      }
+    }
+  });
+
   test('VLAN tags beside the packet are read by bytes, and only where there are any', () => {
     const metadata = { ...METADATA, vlanTag: 0x4005, vlanTagPresent: 1 };
     for (const [k, expected] of [

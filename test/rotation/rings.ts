@@ -68,6 +68,7 @@ export function closing(startSec: number, secs: readonly number[]): Closing {
     dropped: 0,
     ifDropped: 0,
     queueFreezes: 0,
+    filtered: 0,
     noSpace: 0,
   };
 }

@@ -119,7 +119,7 @@ export class SeriesBuilder {
 
   close(hour: number): this {
     const startSec = START_SEC + hour * HOUR_SEC;
-    const losses = { late: 0, received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0, noSpace: 0 };
+    const losses = { late: 0, received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0, filtered: 0, noSpace: 0 };
     const interval = { startSec, endSec: startSec + HOUR_SEC };
     return this.entry({ type: 'close', name: this.name(hour), ...interval, ...this.contents(hour), ...losses });
   }

@@ -52,7 +52,7 @@ export interface SeriesWishes {
   readonly counts?: () => KernelCounts;
 }
 
-const NOTHING: KernelCounts = { received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0 };
+const NOTHING: KernelCounts = { received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0, filtered: 0 };
 
 /** Begun at `nowSec`; files of an hour, called p-HHMMSS.pcap. */
 export function openSeries(nowSec: number, wishes: SeriesWishes = {}): Series {

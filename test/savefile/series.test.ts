@@ -335,14 +335,14 @@ describe('a clock that is set', () => {
 
 describe('what the ledger says of a file', () => {
   test('its interval, its contents, and what was counted while it was open', async () => {
-    let counts = { received: 100, dropped: 7, ifDropped: 1, queueFreezes: 2 };
+    let counts = { received: 100, dropped: 7, ifDropped: 1, queueFreezes: 2, filtered: 5 };
     const series = openSeries(NOON, { counts: () => counts });
     series.take(
       span({ sec: NOON + 1, nsec: 5000, caplen: 1, tag: 1 }, { sec: NOON + 2, nsec: 7000, caplen: 1, tag: 1 }),
     );
-    counts = { received: 110, dropped: 9, ifDropped: 1, queueFreezes: 3 };
+    counts = { received: 110, dropped: 9, ifDropped: 1, queueFreezes: 3, filtered: 8 };
     write(series, NOON + HOUR);
-    counts = { received: 111, dropped: 9, ifDropped: 2, queueFreezes: 3 };
+    counts = { received: 111, dropped: 9, ifDropped: 2, queueFreezes: 3, filtered: 8 };
     await contents(series);
     expect(readChain(home(), 'p').filter(({ type }) => type === 'open' || type === 'close')).toMatchObject([
       { type: 'open', name: 'p-120000.pcap', startSec: NOON, endSec: NOON + HOUR },
@@ -350,7 +350,7 @@ describe('what the ledger says of a file', () => {
       {
         ...{ type: 'close', name: 'p-120000.pcap', startSec: NOON, endSec: NOON + HOUR, packets: 2, bytes: 24 + 34 },
         ...{ first: `${NOON + 1}.000005000`, last: `${NOON + 2}.000007000`, late: 0, noSpace: 0 },
-        ...{ received: 10, dropped: 2, ifDropped: 0, queueFreezes: 1 },
+        ...{ received: 10, dropped: 2, ifDropped: 0, queueFreezes: 1, filtered: 3 },
       },
       { type: 'close', name: 'p-130000.pcap', packets: 1, received: 1, dropped: 0, ifDropped: 1, queueFreezes: 0 },
     ]);

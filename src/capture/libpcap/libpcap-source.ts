@@ -184,7 +184,7 @@ export class LibpcapSource implements PacketSource {
     const { offered } = this.#offer;
     const received = this.#socket === undefined ? offered + this.#walk.countLeft() + dropped : this.#received.read();
     const unread = received - dropped - offered;
-    return { received, dropped, queueFreezes: 0, ifDropped: this.#ifDropped.read(), unread };
+    return { received, dropped, queueFreezes: 0, ifDropped: this.#ifDropped.read(), filtered: 0, unread };
   }
 
   close(): void {

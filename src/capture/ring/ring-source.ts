@@ -2,6 +2,7 @@
 // of it. No packet is copied anywhere but within its own block; no byte waits in this process.
 import { readFileSync } from 'node:fs';
 import { FormatError } from '../../errors.ts';
+import type { PacketFilter } from '../../filter/packet-filter.ts';
 import { eventLoopFd } from '../../native/event-loop.ts';
 import { POLLERR, POLLIN, Poll } from '../../native/libc.ts';
 import { readNetDevice } from '../../native/netdevice.ts';
@@ -12,12 +13,15 @@ import type { Absence, Drained, PacketSource, SourceStatistics } from '../source
 import { SpanOffer } from '../span-offer.ts';
 import { Block } from './block.ts';
 import { BlockWalk, type RecordFormat } from './block-walk.ts';
+import { Sieve } from './sieve.ts';
 import { RingSocket } from './socket.ts';
 
 export interface RingSourceOptions extends RecordFormat, InterfaceWatchOptions {
   readonly promiscuous: boolean;
   /** The program to attach; returns how many of a packet's own bytes to keep. */
   readonly filter: Uint8Array;
+  /** What the kernel could not take of the filter, to be applied here. */
+  readonly userSpace: PacketFilter | undefined;
   /** Bytes of ring asked for; rounded up to whole blocks. */
   readonly ringMemory: number;
   readonly blockRetireMs: number;
@@ -47,6 +51,7 @@ export class RingSource implements PacketSource {
   /** Waits for errors only. */
   readonly #nap: Poll;
   readonly #blocks: readonly Block[];
+  readonly #sieve: Sieve | undefined;
   readonly #walk: BlockWalk;
   readonly #offer = new SpanOffer();
   /** Of interfaces up to now, and what the present one's counters were when they were last read. */
@@ -69,6 +74,7 @@ export class RingSource implements PacketSource {
     this.#poll = new Poll(socket.fd, POLLIN, eventLoopFd());
     this.#nap = new Poll(socket.fd, 0, eventLoopFd());
     this.#blocks = Array.from({ length: socket.blockCount }, (_, index) => new Block(socket.memory, blockSize, index));
+    this.#sieve = options.userSpace && new Sieve(options.userSpace, options.linktype);
     this.#walk = new BlockWalk(options);
     this.#ifDroppedSeen = this.#readIfDropped();
   }
@@ -161,6 +167,7 @@ export class RingSource implements PacketSource {
     if (this.#sequence !== undefined && sequence !== this.#sequence + 1n) {
       throw new FormatError('ring block', this.#index, `sequence number ${this.#sequence + 1n}`, String(sequence));
     }
+    this.#sieve?.apply(block);
     this.#walk.begin(block);
     this.#sequence = sequence;
     this.#walking = true;
@@ -178,9 +185,10 @@ export class RingSource implements PacketSource {
 
   statistics(): SourceStatistics {
     const counters = this.#socket.readCounters();
-    const unread = counters.received - counters.dropped - this.#offer.offered;
+    const filtered = this.#sieve?.filtered ?? 0;
+    const unread = counters.received - counters.dropped - filtered - this.#offer.offered;
     if (this.away === undefined) this.#addIfDropped();
-    return { ...counters, ifDropped: this.#ifDropped, unread };
+    return { ...counters, ifDropped: this.#ifDropped, filtered, unread };
   }
 
   close(): void {

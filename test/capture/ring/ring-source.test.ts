@@ -7,6 +7,7 @@ import { afterAll, beforeEach, expect, test, vi } from 'vitest';
 import { RingSource } from '../../../src/capture/ring/ring-source.ts';
 import { CaptureSession } from '../../../src/capture/session.ts';
 import { FormatError } from '../../../src/errors.ts';
+import type { PacketFilter } from '../../../src/filter/packet-filter.ts';
 import { TP_STATUS_KERNEL, tpacket_block_desc } from '../../../src/native/if_packet.ts';
 import { SingleFile } from '../../../src/savefile/single-file.ts';
 import type { Limits, RecordSink } from '../../../src/savefile/sink.ts';
@@ -40,13 +41,14 @@ beforeEach(() => {
 
 const HEADER = { linktype: 1, snaplen: 96, precision: 'micro' } as const;
 
-function openSource(): RingSource {
+function openSource(userSpace?: PacketFilter): RingSource {
   return RingSource.open({
     ...HEADER,
     device: 'lo',
     promiscuous: false,
     exitOnDown: false,
     filter: new Uint8Array(8),
+    userSpace,
     ringMemory: BLOCKS * BLOCK_SIZE,
     blockRetireMs: 100,
     notice: () => {},
@@ -107,6 +109,19 @@ test('blocks are drained in ring order, given back, and come round again', () =>
   expect(source.drain(sink)).toBe('empty');
   expect(sink.taken).toEqual([1, 2, 3, 4, 5]);
   expect(source.statistics()).toMatchObject({ received: 15, unread: 0 });
+});
+
+test('what the filter outside the kernel leaves out is counted, and nobody waits for it', () => {
+  // The bytes of a packet are its block's number.
+  const [source, sink] = [openSource((view, at) => (view.getUint8(at) === 1 ? 0 : 1)), new Sink()];
+  for (const index of [0, 1, 2]) retire(index, BigInt(index), 3);
+  sink.full = true;
+  expect(source.drain(sink)).toBe('held');
+  expect(source.statistics()).toMatchObject({ received: 9, filtered: 0, unread: 6 });
+  sink.full = false;
+  expect(source.drain(sink)).toBe('empty');
+  expect([owner(0), owner(1), owner(2), sink.taken]).toEqual([...new Array(3).fill(TP_STATUS_KERNEL), [3, 3]]);
+  expect(source.statistics()).toMatchObject({ received: 9, filtered: 3, unread: 0 });
 });
 
 test('a block whose records are not all taken stays ours', () => {

@@ -77,6 +77,7 @@ test('a smaller ring than asked for is said', () => {
     promiscuous: false,
     exitOnDown: false,
     filter: KEEP_NONE,
+    userSpace: undefined,
     ringMemory: 16 * 2 ** 20,
     blockRetireMs: 100,
     notice: (text) => said.push(text),
