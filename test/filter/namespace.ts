@@ -29,17 +29,22 @@ export class Namespace {
 
   /** Runs `action`, which must not be asynchronous, with this thread in here. */
   run<T>(action: () => T): T {
-    const outside = openSync('/proc/thread-self/ns/net', 'r');
-    try {
-      enter(openSync(`/run/netns/${this.name}`, 'r'));
-      return action();
-    } finally {
-      enter(outside);
-    }
+    return runInNamespace(this.name, action);
   }
 
   close(): void {
     execFileSync('ip', ['netns', 'delete', this.name]);
+  }
+}
+
+/** Runs `action`, which must not be asynchronous, with this thread in the namespace that `ip netns` knows by that name. */
+export function runInNamespace<T>(name: string, action: () => T): T {
+  const outside = openSync('/proc/thread-self/ns/net', 'r');
+  try {
+    enter(openSync(`/run/netns/${name}`, 'r'));
+    return action();
+  } finally {
+    enter(outside);
   }
 }
 
