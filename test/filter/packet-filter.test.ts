@@ -141,13 +141,14 @@ describe('libpcap', () => {
   });
 
   test('VLAN tags beside the packet are read by bytes, and only where there are any', () => {
-    const metadata = { ...METADATA, vlanTag: 0x4005, vlanTagPresent: 1 };
-    for (const [k, expected] of [
-      [bpf.SKF_AD_VLAN_TAG, 5],
-      [bpf.SKF_AD_VLAN_TAG_PRESENT, 1],
-      [bpf.SKF_AD_PROTOCOL, 0],
+    const metadata = { ...METADATA, vlanTag: 0xf005, vlanTagPresent: 1 };
+    for (const [size, k, expected] of [
+      [bpf.BPF_B, bpf.SKF_AD_VLAN_TAG, 5],
+      [bpf.BPF_B, bpf.SKF_AD_VLAN_TAG_PRESENT, 1],
+      [bpf.BPF_B, bpf.SKF_AD_PROTOCOL, 0],
+      [bpf.BPF_W, bpf.SKF_AD_VLAN_TAG, 0],
     ] as const) {
-      const program = programOf([made(bpf.BPF_LD | bpf.BPF_B | bpf.BPF_ABS, k), made(bpf.BPF_RET | bpf.BPF_A, 0)]);
+      const program = programOf([made(bpf.BPF_LD | size | bpf.BPF_ABS, k), made(bpf.BPF_RET | bpf.BPF_A, 0)]);
       const filter = compilePacketFilter(program, 'libpcap');
       const view = new DataView(new ArrayBuffer(64));
       expect(filter(view, 0, 64, 64, metadata)).toBe(expected);
@@ -203,6 +204,7 @@ describe('kernel', () => {
     [[made(bpf.BPF_LD | bpf.BPF_MEM, 3), made(bpf.BPF_RET, 0)], 'scratch memory 3 is read before it is written'],
     [[made(bpf.BPF_ALU | bpf.BPF_LSH, 32), made(bpf.BPF_RET, 0)], 'shift by 32 bits'],
     [[made(bpf.BPF_ALU | bpf.BPF_DIV, 0), made(bpf.BPF_RET, 0)], 'division by 0'],
+    [[made(bpf.BPF_ALU | bpf.BPF_MOD, 0), made(bpf.BPF_RET, 0)], 'division by 0'],
     [[made(bpf.BPF_ST, 16), made(bpf.BPF_RET, 0)], 'scratch memory 16, there is 16'],
     [[made(bpf.BPF_JMP, 0xffffffff), made(bpf.BPF_RET, 0)], 'jump to 0 in a program of 2'],
     [[made(bpf.BPF_JMP | bpf.BPF_JEQ, 0, 0, 1), made(bpf.BPF_RET, 0)], 'jump to 2 in a program of 2'],
@@ -211,6 +213,23 @@ describe('kernel', () => {
   ])('refuses %j', (instructions, why) => {
     expect(refusal(programOf(instructions), 'kernel')).toMatch(new RegExp(`^instruction 0 of the filter: ${why}$`));
     expect(socket.accepts(programOf(instructions))).toBe(false);
+  });
+
+  test('scratch memory is written on every way to where it is read', () => {
+    const read = [made(bpf.BPF_LD | bpf.BPF_MEM, 0), made(bpf.BPF_RET | bpf.BPF_A, 0)];
+    const oneWay = programOf([
+      made(bpf.BPF_JMP | bpf.BPF_JEQ, 1, 2, 0),
+      made(bpf.BPF_ST, 0),
+      made(bpf.BPF_JMP, 0),
+      ...read,
+    ]);
+    expect(refusal(oneWay, 'kernel')).toBe(
+      'instruction 3 of the filter: scratch memory 0 is read before it is written',
+    );
+    expect(socket.accepts(oneWay)).toBe(false);
+    const bothWays = [made(bpf.BPF_LDX, 9), made(bpf.BPF_JMP | bpf.BPF_JEQ, 0, 0, 2)];
+    bothWays.push(made(bpf.BPF_STX, 0), made(bpf.BPF_JMP, 1), made(bpf.BPF_ST, 0), ...read);
+    expect(compareWithKernel(programOf(bothWays), [packetOfZeros(64)])).toEqual([9]);
   });
 
   test('4,096 instructions, and not one more', () => {
