@@ -9,7 +9,7 @@ import {
   BPF_W,
   type Instruction,
   Label,
-  type Program,
+  Program,
   ProgramBuilder,
   successors,
 } from '../../src/filter/program.ts';
@@ -109,4 +109,25 @@ test('dumps', () => {
     '{ 0x28, 0, 0, 0x0000000c },\n{ 0x15, 1, 0, 0x000086dd },\n{ 0x6, 0, 0, 0x00000060 },\n{ 0x6, 0, 0, 0x00000000 },\n',
   );
   expect(program.dump(3)).toBe('4\n40 0 0 12\n21 1 0 34525\n6 0 0 96\n6 0 0 0\n');
+});
+
+test('what -ddd prints is read back', () => {
+  const text = '4\n40 0 0 12\n21 1 0 34525\n6 0 0 4294967295\n6 0 0 0\n';
+  expect(Program.parse(text).dump(3)).toBe(text);
+  expect(Program.parse(text.trimEnd()).dump(3)).toBe(text);
+});
+
+test.each([
+  ['', "0 instructions, and the first line says ''"],
+  ['2\n6 0 0 0\n', "1 instructions, and the first line says '2'"],
+  ['1\n6 0 0 0\n\n6 0 0 0\n', "3 instructions, and the first line says '1'"],
+  ['(000) ret #0\n', "0 instructions, and the first line says '(000) ret #0'"],
+  ['1\n6 0 0\n', "instruction 0: expected code, jt, jf and k, found '6 0 0'"],
+  ['1\n6 0 0 -1\n', "instruction 0: expected code, jt, jf and k, found '6 0 0 -1'"],
+  ['1\n65536 0 0 0\n', "instruction 0: expected code, jt, jf and k, found '65536 0 0 0'"],
+  ['1\n6 256 0 0\n', "instruction 0: expected code, jt, jf and k, found '6 256 0 0'"],
+  ['1\n6 0 256 0\n', "instruction 0: expected code, jt, jf and k, found '6 0 256 0'"],
+  ['1\n6 0 0 4294967296\n', "instruction 0: expected code, jt, jf and k, found '6 0 0 4294967296'"],
+])('%j is no program', (text, message) => {
+  expect(() => Program.parse(text)).toThrow(expect.objectContaining({ code: 'ERR_FILTER', message }));
 });
