@@ -2,11 +2,12 @@
 // function to machine code, so a packet costs a few nanoseconds where an interpreter pays for each instruction. Why it is
 // safe to make source text here, and what it saves: native-notes/packet-filter.md.
 //
-//   (000) ldh [12]                          L4: { L2: {
-//   (001) jeq #0x86dd  jt 2  jf 4             if (caplen < 14) return 0; A = view.getUint16(at + 12);
-//   (002) ldb [20]                            if (A !== 34525) break L4;
-//   (003) ...                               ...
-//   (004) ...                               }
+//   (000) ldh [12]                          L4: {
+//   (001) jeq #0x86dd  jt 2  jf 4           if (caplen < 14) return 0;  A = view.getUint16(at + 12);
+//   (002) ldb [20]                          if (!(A === 34525)) break L4;
+//   (003) jeq #0x11    jt 8  jf 9           if (caplen < 21) return 0;  A = view.getUint8(at + 20);
+//                                           if (A === 17) return 96;  return 0;
+//   (004) jeq #0x800   jt 5  jf 9           }  if (!(A === 2048)) return 0;
 //
 // Jumps go forward, so each target is the end of a labelled block and each jump a `break`. V8 does not optimize a
 // function of more than 60 KB of its bytecode, and blocks can nest only so deep: a long program becomes several functions
@@ -190,7 +191,7 @@ class Source {
     }
   }
 
-  /** `0x800 | 0` and the like: registers are signed 32-bit integers, for which V8 needs no memory. */
+  /** `| 0` here and below: registers are kept as signed 32-bit integers, for which V8 needs no memory. */
   #load(instruction: Instruction, register: 'A' | 'X'): string[] {
     const { code, k } = instruction;
     const field = metadataOf(instruction, this.#dialect);

@@ -5,6 +5,7 @@ import { Block } from '../../../src/capture/ring/block.ts';
 import { BlockWalk } from '../../../src/capture/ring/block-walk.ts';
 import { Sieve } from '../../../src/capture/ring/sieve.ts';
 import { FormatError } from '../../../src/errors.ts';
+import { tpacket_block_desc, tpacket3_hdr } from '../../../src/native/if_packet.ts';
 import { BLOCK_SIZE, type BuiltPacket, buildBlock } from './block-builder.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -85,6 +86,21 @@ test.each([
   const sieve = new Sieve((_view, _at, _caplen, _len, metadata) => seen.push({ ...metadata }), 1);
   walked(buildBlock([{ ...COOKED, vlan }], 82).memory, 1, sieve);
   expect(seen).toMatchObject([{ vlanTag, vlanTagPresent }]);
+});
+
+test.each([
+  ['unaligned', (view: DataView, at: number) => view.setUint32(at + tpacket3_hdr.tp_next_offset, 131, true)],
+  [
+    'a few bytes before the end of the block',
+    (view: DataView, at: number) => {
+      view.setUint32(tpacket_block_desc.blk_len, BLOCK_SIZE, true);
+      view.setUint32(at + tpacket3_hdr.tp_next_offset, BLOCK_SIZE - 8 - at, true);
+    },
+  ],
+])('a next packet that is %s ends in a FormatError', (_, damage) => {
+  const { memory, offsets } = buildBlock([COOKED, COOKED], 96);
+  damage(new DataView(memory), offsets[0] ?? 0);
+  expect(() => new Sieve(() => 1, 1).apply(new Block(memory, BLOCK_SIZE, 0))).toThrow(FormatError);
 });
 
 test('property: whatever bytes a block holds, the sieve ends, within the block, or throws a FormatError', () => {
