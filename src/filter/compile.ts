@@ -18,7 +18,7 @@ import { PACKET_OUTGOING } from '../native/if_packet.ts';
 import * as libc from '../native/libc.ts';
 import * as pcap from '../native/libpcap.ts';
 import { MAXIMUM_SNAPLEN } from '../savefile/header.ts';
-import { cookedLength, LINKTYPE_RAW } from '../savefile/linktype.ts';
+import { cookedLength, outputLinktype } from '../savefile/linktype.ts';
 import { appendExclusions, type Exclusions, parseExclusion } from './exclude.ts';
 import { appendKeptBytes, type KeepOptions, keepOptionsGiven, largestKept, type SnaplenClass } from './kept-bytes.ts';
 import {
@@ -91,7 +91,7 @@ export function compileFilter(options: FilterOptions): CompiledFilter {
     const chosen = chooseLinktype(p, device, options.linktype);
     if (chosen !== undefined) warnings.push(`data link type ${chosen}`);
     const dlt = pcap.pcap_datalink(p);
-    const linktype = LINKTYPES[dlt] ?? dlt;
+    const linktype = outputLinktype(dlt);
     const snaplen = pcap.pcap_snapshot(p);
     if (snaplen > options.snaplen) warnings.push(`WARNING: snaplen raised from ${options.snaplen} to ${snaplen}`);
     const kept = { ...options, snaplen };
@@ -174,11 +174,8 @@ export function offeredLinktypes(options: FilterOptions): OfferedLinktypes {
 export function linktypeNamed(name: string): number {
   const dlt = pcap.pcap_datalink_name_to_val(name);
   if (dlt === undefined) throw new OptionError('-y', name, 'libpcap knows no such link type');
-  return LINKTYPES[dlt] ?? dlt;
+  return outputLinktype(dlt);
 }
-
-/** The values of <pcap/dlt.h> that savefiles number differently, as far as Linux has such devices. */
-const LINKTYPES: Readonly<Record<number, number>> = { 11: 100, 12: LINKTYPE_RAW, 19: 106 };
 
 /** Returns the name of the link type where there was something to choose. */
 function chooseLinktype(p: pcap.pcap_t, device: string, asked: string | undefined): string | undefined {

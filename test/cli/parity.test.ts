@@ -212,6 +212,20 @@ describe('what they capture is the same, and what they say of it', () => {
     );
   });
 
+  test('files of -C, with thousands of packets', async () => {
+    const count = 30_000;
+    const lines = [
+      ['-C', '1'],
+      ['-C', '1', '-W', '3'],
+      ['-C1', '-W11', '-s', '96'],
+      ['-C', '1', '-G', '3600', '-W', '2'],
+    ];
+    const cases = lines.map((line) => ({
+      args: ['-i', 'cap0', '-B', '16384', '-c', `${count}`, '-w', 'FILE', ...line],
+    }));
+    await compare(cases, { count, send: true, rate: 15_000 });
+  });
+
   test('-Q out, where packets go out', async () => {
     const args = ['-i', 'gen0', '-c', String(PACKETS), '-w', 'FILE', '-Q', 'out'];
     await compare([{ args }], { count: PACKETS, send: true });
