@@ -19,6 +19,9 @@ import { SAVEFILE_FLAGS } from './savefile-flags.ts';
 export interface CaptureFlags {
   readonly interface?: string;
   readonly snaplen: number;
+  readonly r?: string;
+  readonly V?: string;
+  readonly count?: true;
   readonly w?: string;
   readonly C?: number;
   readonly G?: number;
@@ -112,6 +115,13 @@ export const CAPTURE_FLAGS: readonly Flag<CaptureFlags>[] = [
     help: 'the same with a unit, such as 64MiB (default: 16MiB)',
     group: 'Kernel ring:',
     parse: options.parseRingMemory,
+  },
+  {
+    name: 'count',
+    long: ['count'],
+    help: 'with -r or -V: print how many packets there are',
+    group: 'Information:',
+    tcpdump: true,
   },
   {
     name: 'd',

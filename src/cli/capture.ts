@@ -34,12 +34,13 @@ export function captureCommand(version: string): Command {
 /** Resolves when the capture is over. */
 async function capture(words: readonly string[], flags: CaptureFlags): Promise<void> {
   if (flags.D) return listDevices();
+  const expression = flags.F === undefined ? words.join(' ') : readExpression(flags.F);
   const filterOptions: FilterOptions = {
     device: flags.interface ?? options.DEFAULT_DEVICE,
     snaplen: flags.snaplen,
     linktype: flags.y,
     direction: flags.Q,
-    expression: flags.F === undefined ? words.join(' ') : readExpression(flags.F),
+    expression,
     exclude: flags.exclude ?? [],
     snaplenFor: flags.snaplenFor,
     keepNames: flags.keepNames,
@@ -49,6 +50,10 @@ async function capture(words: readonly string[], flags: CaptureFlags): Promise<v
   if (flags.J) return listTimestampTypes(filterOptions.device);
   if (flags.L) return listLinktypes(filterOptions);
   if (flags.d !== undefined) return printProgram(filterOptions, flags.interface !== undefined, flags.d);
+  if (flags.r !== undefined || flags.V !== undefined) {
+    const { readLikeTcpdump } = await import('./read-tcpdump.ts');
+    return readLikeTcpdump(flags, expression);
+  }
   const captureOptions: options.CaptureOptions = {
     ...filterOptions,
     engine: flags.engine,

@@ -27,6 +27,22 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     tcpdump: true,
   },
   {
+    name: 'r',
+    letter: 'r',
+    value: 'file',
+    help: 'read a savefile instead of capturing, as tcpdump does; tsnetpcap read does more',
+    group,
+    tcpdump: true,
+  },
+  {
+    name: 'V',
+    letter: 'V',
+    value: 'file',
+    help: 'read the savefiles that are named in this file, one a line',
+    group,
+    tcpdump: true,
+  },
+  {
     name: 'p',
     letter: 'p',
     long: ['no-promiscuous-mode'],

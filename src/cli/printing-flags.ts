@@ -11,7 +11,6 @@ const NAMES: readonly Pick<Flag<CaptureFlags>, 'letter' | 'long' | 'value'>[] = 
   { letter: 'S', long: ['absolute-tcp-sequence-numbers'] },
   { letter: '#', long: ['number'] },
   { long: ['print'] },
-  { long: ['count'] },
   { letter: 'E', value: 'secret' },
   { letter: 'm', value: 'module' },
   { letter: 'M', value: 'secret' },

@@ -1,0 +1,84 @@
+// `-r` and `-V`: savefiles filtered and written anew exactly as tcpdump does it. What it ignores then (-s, -i, -Q, -y) is
+// ignored here; what it does not have and can't be had offline is refused.
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { chooseOutput } from '../capture/options.ts';
+import { CaptureError, OptionError, SavefileError, SyscallError } from '../errors.ts';
+import { pcap_datalink_val_to_description, pcap_datalink_val_to_name } from '../native/libpcap.ts';
+import { Counter } from '../savefile/counter.ts';
+import { dltOf, LINKTYPE_LINUX_SLL2 } from '../savefile/linktype.ts';
+import { ConcatenatedReader } from '../savefile/reading/concatenated.ts';
+import { openSavefile } from '../savefile/reading/open.ts';
+import type { RecordReader } from '../savefile/reading/record-run.ts';
+import { Selection } from '../savefile/reading/selection.ts';
+import type { CaptureFlags } from './capture-flags.ts';
+import { compileFor, openOutput, runOffline } from './offline-run.ts';
+
+/** About what the kernel does, or a device. */
+const OF_CAPTURES = {
+  exclude: '--exclude',
+  snaplenFor: '--snaplen-for',
+  keepNames: '--keep-names',
+  headersOnly: '--headers-only',
+  sampleFlows: '--sample-flows',
+} as const;
+
+/** Rejects with OptionError, CaptureError, SavefileError where a file is damaged, SyscallError. */
+export async function readLikeTcpdump(flags: CaptureFlags, expression: string): Promise<void> {
+  for (const [name, option] of Object.entries(OF_CAPTURES)) {
+    if (flags[name as keyof typeof OF_CAPTURES] !== undefined)
+      throw new OptionError(
+        option,
+        flags.r ?? flags.V ?? '',
+        'is for captures only, a filter expression does this here',
+      );
+  }
+  if (flags.r !== undefined && flags.V !== undefined) throw new OptionError('-V', flags.V, 'can not be given with -r');
+  const options = flags.w === undefined && flags.count ? undefined : chooseOutput(flags, 0);
+  const count = flags.c ?? Number.POSITIVE_INFINITY;
+  const precision = flags.timeStampPrecision;
+  const failed = (cause: unknown): void => {
+    if (!(cause instanceof SavefileError)) throw cause;
+    process.stderr.write(`tsnetpcap: ${cause.message}\n`);
+    process.exitCode = 1;
+  };
+  const reader = flags.V === undefined ? await open(flags.r ?? '-') : await openList(flags.V, failed);
+  if (reader.linktype === LINKTYPE_LINUX_SLL2) process.stderr.write('Warning: interface names might be incorrect\n');
+  try {
+    reader.readAs = precision;
+    const filter = await compileFor(reader, expression);
+    const everything = { from: undefined, to: undefined, snaplen: Number.POSITIVE_INFINITY };
+    const selection = new Selection({ ...everything, filter, precision });
+    const header = { precision, snaplen: reader.snaplen, linktype: reader.linktype };
+    const output = options === undefined ? new Counter(count) : await openOutput(options, header, count);
+    const written = await runOffline(reader, selection, output, flags.q !== true);
+    if (flags.count) process.stdout.write(`${written} ${written === 1 ? 'packet' : 'packets'}\n`);
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Says what tcpdump says of each file. */
+async function open(name: string): Promise<RecordReader> {
+  const reader = await openSavefile(name);
+  const dlt = dltOf(reader.linktype);
+  const type = pcap_datalink_val_to_name(dlt);
+  const described = type === undefined ? String(dlt) : `${type} (${pcap_datalink_val_to_description(dlt)})`;
+  process.stderr.write(`reading from file ${name}, link-type ${described}, snapshot length ${reader.snaplen}\n`);
+  return reader;
+}
+
+/** `list`: a file with a name in each line, - for standard input. */
+async function openList(list: string, damaged: (cause: unknown) => void): Promise<RecordReader> {
+  let names: string[];
+  try {
+    names = (list === '-' ? await text(process.stdin) : await readFile(list, 'utf8'))
+      .split('\n')
+      .filter((name) => name !== '');
+  } catch (cause) {
+    throw SyscallError.from(cause);
+  }
+  const [first, ...rest] = names;
+  if (first === undefined) throw new CaptureError('ERR_NO_INPUT', `${list}: no file is named there`);
+  return new ConcatenatedReader(list, await open(first), rest, open, damaged);
+}
