@@ -202,6 +202,7 @@ describe("an expression that the kernel can't run is left to user space", () => 
   // What the kernel must let through: link, the longest IPv4 and the UDP header and 4 bytes; all; no more than the snaplen.
   test.each([
     ['more instructions than it takes', { expression: long }, 14 + 60 + 8 + 4],
+    ['the same behind a cooked header', { expression: long, device: 'any' }, 60 + 8 + 4],
     ['a loop', { expression: 'ip6 protochain 17' }, 262144],
     // The kernel has no place for these fields of the cooked header.
     ['fields it has no place for', { expression: 'link[2:2] = 1', device: 'any', linktype: 'LINUX_SLL' }, 80 - 16],
