@@ -1,9 +1,10 @@
 // The engines that packets can come from, and what each of them can do, as data: options are checked against it, the
 // manual's table is held against it, and the tests try that what is claimed holds, and what is denied does not.
 import { OptionError } from '../errors.ts';
+import { type KeepOptions, keepOptionsGiven } from '../filter/kept-bytes.ts';
 import type { Precision } from '../savefile/header.ts';
 
-export const ENGINES = ['ring', 'libpcap'] as const;
+export const ENGINES = ['ring', 'libpcap', 'cap'] as const;
 export type Engine = (typeof ENGINES)[number];
 
 export interface Capability {
@@ -22,6 +23,7 @@ export type CapabilityName =
   | 'dropCounts'
   | 'queueFreezes'
   | 'survivesRemoval'
+  | 'linktypes'
   | 'monitorMode'
   | 'otherDevices'
   | 'largeBuffer'
@@ -31,23 +33,26 @@ export const CAPABILITIES: Readonly<Record<CapabilityName, Capability>> = {
   kernelTimestamps: { text: "the kernel's timestamps", engines: ['ring', 'libpcap'] },
   nanoseconds: { text: 'nanoseconds', engines: ['ring', 'libpcap'] },
   timestampTypes: { text: 'timestamps of the network card', engines: ['libpcap'] },
-  filterFromStart: { text: 'the filter holds for the first packet', engines: ['ring', 'libpcap'] },
+  filterFromStart: { text: 'the filter holds for the first packet', engines: ['ring', 'libpcap', 'cap'] },
   snaplenInKernel: { text: 'packets are cut in the kernel', engines: ['ring', 'libpcap'] },
   promiscuousOff: { text: 'promiscuous mode can be left off', engines: ['ring', 'libpcap'] },
   dropCounts: { text: 'counts what the kernel dropped', engines: ['ring', 'libpcap'] },
   queueFreezes: { text: 'counts how often the ring was full', engines: ['ring'] },
-  survivesRemoval: { text: 'goes on with the next interface of a name', engines: ['ring', 'libpcap'] },
+  survivesRemoval: { text: 'goes on with the next interface of a name', engines: ['ring', 'libpcap', 'cap'] },
+  linktypes: { text: 'a choice of link types', engines: ['ring', 'libpcap'] },
   monitorMode: { text: 'monitor mode', engines: ['libpcap'] },
   otherDevices: { text: 'devices that are no network interfaces', engines: ['libpcap'] },
   largeBuffer: { text: 'a buffer of 2 GiB and more', engines: ['ring'] },
   userSpaceFilter: { text: 'runs a filter that the kernel refuses', engines: ['ring'] },
 };
 
-export interface EngineOptions {
+export interface EngineOptions extends KeepOptions {
   /** Undefined: the first that takes all the other options. */
   readonly engine: Engine | undefined;
   readonly promiscuous: boolean;
   readonly precision: Precision;
+  /** Name of the link type that was asked for. */
+  readonly linktype: string | undefined;
   /** Monitor mode, of wireless interfaces. */
   readonly monitor: boolean;
   /** Who stamps packets, as pcap-tstamp(7) calls it; undefined for the device's default. */
@@ -61,6 +66,9 @@ const LARGE_BUFFER: number = 2 ** 31;
 /** The kernel does it, with every packet. */
 const HOST_TIMESTAMPS: readonly (string | undefined)[] = [undefined, 'host'];
 
+/** libpcap's first choice for cooked captures, and so the one that `cap` gets. */
+export const CAP_COOKED = 'LINUX_SLL';
+
 /** What the options need, by the words that a user asked for it with. */
 function needs(
   options: EngineOptions,
@@ -68,13 +76,16 @@ function needs(
   packetSocket: boolean,
   userSpace: boolean,
 ): [string, CapabilityName][] {
-  const { promiscuous, precision, monitor, timestampType, ringMemory } = options;
+  const { promiscuous, precision, linktype, monitor, timestampType, ringMemory } = options;
   const needed: [string, CapabilityName][] = [];
   if (!packetSocket) needed.push([`-i ${device}`, 'otherDevices']);
   if (!promiscuous) needed.push(['-p', 'promiscuousOff']);
   if (precision === 'nano') needed.push(['--time-stamp-precision nano', 'nanoseconds']);
+  if (linktype !== undefined && linktype !== CAP_COOKED) needed.push([`-y ${linktype}`, 'linktypes']);
   if (monitor) needed.push(['-I', 'monitorMode']);
   if (!HOST_TIMESTAMPS.includes(timestampType)) needed.push([`-j ${timestampType}`, 'timestampTypes']);
+  for (const option of keepOptionsGiven(options).all)
+    if (option !== '--sample-flows') needed.push([option, 'snaplenInKernel']);
   if (ringMemory >= LARGE_BUFFER) needed.push([`${ringMemory / 2 ** 20} MiB of ring memory`, 'largeBuffer']);
   if (userSpace) needed.push(['a filter that the kernel refuses', 'userSpaceFilter']);
   return needed;

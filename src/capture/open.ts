@@ -6,7 +6,7 @@ import type { FileHeader } from '../savefile/header.ts';
 import type { Output } from '../savefile/output.ts';
 import { SingleFile } from '../savefile/single-file.ts';
 import type { Account } from '../service/account.ts';
-import { chooseEngine } from './engine.ts';
+import { chooseEngine, type Engine } from './engine.ts';
 import type { CaptureOptions } from './options.ts';
 import { RingSource } from './ring/ring-source.ts';
 import { CaptureSession } from './session.ts';
@@ -30,10 +30,11 @@ export interface OpenCapture {
 /** Rejects with OptionError, PcapError, SyscallError, CaptureError. */
 export async function openCapture(options: CaptureOptions, notice: (text: string) => void): Promise<OpenCapture> {
   const filter = compileFilter(options);
+  const engine = chooseEngine(options, filter.device, filter.packetSocket, filter.userSpace !== undefined);
   for (const warning of filter.warnings) notice(warning);
   const header: FileHeader = { precision: options.precision, snaplen: filter.snaplen, linktype: filter.linktype };
   const startMs = Date.now(); // no packet is older, so that none lies before the first file
-  const source = await openSource(options, filter, header, notice);
+  const source = await openSource(engine, options, filter, header, notice);
   try {
     const account = await findAccount(options.user);
     const output = await openOutput(options, header, filter, source, startMs, account, notice);
@@ -49,22 +50,27 @@ export async function openCapture(options: CaptureOptions, notice: (text: string
 }
 
 async function openSource(
+  engine: Engine,
   options: CaptureOptions,
   filter: CompiledFilter,
   header: FileHeader,
   notice: (text: string) => void,
 ): Promise<PacketSource> {
   const { promiscuous, exitOnDown, ringMemory, immediate, timestampType, monitor } = options;
-  const { device, dlt, packetSocket, userSpace } = filter;
+  const { device, dlt, userSpace } = filter;
   const blockRetireMs = immediate ? IMMEDIATE_RETIRE_MS : BLOCK_RETIRE_MS;
   const program = filter.program.bytes;
   const common = { ...header, device, promiscuous, exitOnDown, filter: program, ringMemory, blockRetireMs, notice };
-  switch (chooseEngine(options, device, packetSocket, userSpace !== undefined)) {
+  switch (engine) {
     case 'ring':
       return RingSource.open({ ...common, userSpace: userSpace && compilePacketFilter(userSpace, 'libpcap') });
     case 'libpcap': {
       const { LibpcapSource } = await import('./libpcap/libpcap-source.ts');
       return LibpcapSource.open({ ...common, dlt, immediate, timestampType, monitor });
+    }
+    case 'cap': {
+      const { CapSource } = await import('./cap/cap-source.ts');
+      return CapSource.open(common);
     }
   }
 }

@@ -16,6 +16,11 @@ export class SpanOffer {
   offered = 0;
   #held = false;
 
+  /** The sink still needs the memory of the last span, of which it has not taken all. */
+  get held(): boolean {
+    return this.#held;
+  }
+
   /** Hands over all that is left. False when the sink takes no more at present; call again, with the walk as it is. */
   all(walk: SpanWalk, sink: RecordSink): boolean {
     if (this.#held) {

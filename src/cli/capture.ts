@@ -1,6 +1,7 @@
 // `tsnetpcap [capture] [options] [expression]`: a capture from its command line to its statistics.
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { CAP_COOKED } from '../capture/engine.ts';
 import { checkAwaited, waitForInterface } from '../capture/interface-wait.ts';
 import { openCapture } from '../capture/open.ts';
 import * as options from '../capture/options.ts';
@@ -35,10 +36,12 @@ export function captureCommand(version: string): Command {
 async function capture(words: readonly string[], flags: CaptureFlags): Promise<void> {
   if (flags.D) return listDevices();
   const expression = flags.F === undefined ? words.join(' ') : readExpression(flags.F);
+  const device = flags.interface ?? options.DEFAULT_DEVICE;
   const filterOptions: FilterOptions = {
-    device: flags.interface ?? options.DEFAULT_DEVICE,
+    device,
     snaplen: flags.snaplen,
-    linktype: flags.y,
+    // `cap` takes the first that libpcap offers.
+    linktype: flags.y ?? (flags.engine === 'cap' && device === 'any' ? CAP_COOKED : undefined),
     direction: flags.Q,
     expression,
     exclude: flags.exclude ?? [],

@@ -247,6 +247,9 @@ function chain(p: pcap.pcap_t, { device, options, linktype, exclusions, expressi
       'ERR_FILTER',
       `${all.join(', ')}: ${device} is no network interface, libpcap cuts its packets`,
     );
+  const { direction = 'inout' } = options;
+  if (direction !== 'inout' && !hasSocket(p))
+    throw new OptionError('-Q', direction, `${device} is no network interface, its packets have no direction`);
   if (headers.length > 0 && !hasNetworkHeader(linktype)) {
     const name = pcap.pcap_datalink_val_to_name(pcap.pcap_datalink(p)) ?? `${linktype}`;
     const supported = 'EN10MB, LINUX_SLL, LINUX_SLL2 and RAW';

@@ -6,8 +6,10 @@ import { CAPABILITIES, chooseEngine, ENGINES, type EngineOptions } from '../../s
 
 const PLAIN: EngineOptions = {
   engine: undefined,
+  snaplen: 96,
   promiscuous: true,
   precision: 'micro',
+  linktype: undefined,
   monitor: false,
   timestampType: undefined,
   ringMemory: 2 ** 24,
@@ -28,6 +30,8 @@ const REQUESTS = [
   ['promiscuousOff', { promiscuous: false }, '-p'],
   ['nanoseconds', { precision: 'nano' }, '--time-stamp-precision nano'],
   ['monitorMode', { monitor: true }, '-I'],
+  ['linktypes', { linktype: 'LINUX_SLL2' }, '-y LINUX_SLL2'],
+  ['snaplenInKernel', { headersOnly: true }, '--headers-only'],
   ['timestampTypes', { timestampType: 'adapter_unsynced' }, '-j adapter_unsynced'],
   ['largeBuffer', { ringMemory: 2 ** 31 }, '2048 MiB of ring memory'],
   ['otherDevices', {}, '-i usbmon1'],

@@ -124,7 +124,7 @@ export class LibpcapSource implements PacketSource {
   drain(sink: RecordSink, share = 1): Drained {
     if (performance.now() >= this.#countersDueMs) this.statistics();
     for (let budget = this.#ringMemory * share; budget > 0; ) {
-      if (this.#walk.left === 0) {
+      if (this.#walk.left === 0 && !this.#offer.held) {
         const length = this.#dispatch();
         if (length === 0) return 'empty';
         this.#walk.begin(length);
@@ -170,7 +170,7 @@ export class LibpcapSource implements PacketSource {
   refuse(): void {
     this.#watch?.end();
     if (this.#socket !== undefined) this.#socket.refuse();
-    else if (this.#walk.left === 0) this.#walk.begin(this.#dispatch());
+    else if (this.#walk.left === 0 && !this.#offer.held) this.#walk.begin(this.#dispatch());
   }
 
   /**
