@@ -93,8 +93,8 @@ function needs(
 
 /**
  * The engine for a capture of `device`. `packetSocket`: it is a network interface. `userSpace`: the kernel has not taken all
- * of the filter. @throws OptionError when the engine that
- * was asked for does not take another option, or none takes all of them
+ * of the filter. @throws OptionError when the engine that was asked for does not take another option, or none takes all of
+ * them
  */
 export function chooseEngine(
   options: EngineOptions,

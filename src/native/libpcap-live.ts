@@ -81,8 +81,8 @@ export function pcap_get_selectable_fd(p: pcap_t): number {
 export function pcap_get_required_select_timeout(p: pcap_t): number | undefined {
   const timeval: bigint | null = pcap_get_required_select_timeoutFn(p);
   if (timeval === null) return undefined;
-  const [sec, usec] = koffi.decode(timeval, 'long', 2);
-  return Math.max(1, sec * 1000 + usec / 1000);
+  const [sec, usec]: (number | bigint)[] = Array.from(koffi.decode(timeval, 'long', 2)); // struct timeval
+  return Math.max(1, Number(sec) * 1000 + Number(usec) / 1000);
 }
 
 /**

@@ -5,6 +5,7 @@ import type { RecordSink, RecordSpan } from '../../src/savefile/sink.ts';
 import { Namespace } from '../filter/namespace.ts';
 
 const DLT_EN10MB = 1;
+const PATIENCE_MS = 5000;
 const KEEP = Uint8Array.of(6, 0, 0, 0, 0, 0, 4, 0);
 /** Ethernet, IPv4 and UDP headers before it. */
 const PAYLOAD_AT: number = 16 + 14 + 20 + 8;
@@ -15,12 +16,10 @@ const UNLIMITED = {
   bytes: Number.POSITIVE_INFINITY,
 };
 
-test('what a sink is not done with stays in memory, whatever comes meanwhile', () => {
-  const namespace = new Namespace();
-  onTestFinished(() => namespace.close());
+function open(namespace: Namespace, device: string, notice: (text: string) => void = () => {}): LibpcapSource {
   const source = namespace.run(() =>
     LibpcapSource.open({
-      device: 'lo',
+      device,
       dlt: DLT_EN10MB,
       snaplen: 262144,
       precision: 'micro',
@@ -32,10 +31,54 @@ test('what a sink is not done with stays in memory, whatever comes meanwhile', (
       immediate: false,
       timestampType: undefined,
       monitor: false,
-      notice: () => {},
+      notice,
     }),
   );
   onTestFinished(() => source.close());
+  return source;
+}
+
+test('an interface is removed, and libpcap is the first to see it: the capture goes on with the next one', () => {
+  const namespace = new Namespace();
+  onTestFinished(() => namespace.close());
+  const connect = (): void => {
+    namespace.ip('link add cap0 type veth peer name gen0');
+    for (const end of ['cap0', 'gen0']) namespace.ip(`link set ${end} up`);
+  };
+  connect();
+  const told: string[] = [];
+  const source = open(namespace, 'cap0', (text) => told.push(text));
+  let records = 0;
+  const sink: RecordSink = {
+    limits: UNLIMITED,
+    take(span) {
+      records += span.records;
+      return true;
+    },
+    resume: () => true,
+    cut: () => false,
+  };
+  const until = (holds: () => boolean): void => {
+    for (const endMs = performance.now() + PATIENCE_MS; !holds() && performance.now() < endMs; ) {
+      source.drain(sink); // before wait(), which would take the error away from libpcap
+      namespace.run(() => source.wait(10));
+    }
+    expect(holds()).toBe(true);
+  };
+  namespace.ip('link delete cap0');
+  until(() => source.away?.reason === 'removed');
+  connect();
+  until(() => source.away === undefined);
+  const before = records;
+  namespace.exec(process.execPath, '--import', 'tsx', 'bench/generator.ts', '--interface', 'cap0', '--count', '10');
+  until(() => records >= before + 10);
+  expect(told).toEqual(['cap0: the interface disappeared, waiting for it', expect.stringMatching(/^cap0: back after/)]);
+});
+
+test('what a sink is not done with stays in memory, whatever comes meanwhile', () => {
+  const namespace = new Namespace();
+  onTestFinished(() => namespace.close());
+  const source = open(namespace, 'lo');
   const send = (text: string): void => {
     const script = `const s = require('node:dgram').createSocket('udp4');
       s.bind(9, () => s.send('${text}', 9, '127.0.0.1', () => s.close()));`;

@@ -139,23 +139,20 @@ export class LibpcapSource implements PacketSource {
     if (this.#ready?.wait(0) === 0) return 0;
     try {
       const length = this.#dumper.dispatch(this.#batchPackets);
-      if (length === 0 && this.#seenDown()) this.#watch?.failed(new SyscallError('ENETDOWN', ENETDOWN, 'poll'));
+      if (length === 0) this.#seesDown();
       return length;
     } catch (cause) {
       // The watch looks for the next one of its name; libpcap says this again until there is one.
-      if (!(cause instanceof PcapError && this.#seenDown())) throw cause;
-      this.#watch?.failed(new SyscallError('ENETDOWN', ENETDOWN, 'poll'));
-      return 0;
+      if (cause instanceof PcapError && this.#seesDown()) return 0;
+      throw cause;
     }
   }
 
   /** libpcap was the first to see that the interface went down: it then wants to be called more often. */
-  #seenDown(): boolean {
-    return (
-      this.#watch !== undefined &&
-      this.#watch.away === undefined &&
-      live.pcap_get_required_select_timeout(this.#p) !== undefined
-    );
+  #seesDown(): boolean {
+    if (this.#watch === undefined || live.pcap_get_required_select_timeout(this.#p) === undefined) return false;
+    if (this.#watch.away === undefined) this.#watch.failed(new SyscallError('ENETDOWN', ENETDOWN, 'poll'));
+    return true;
   }
 
   /** How full libpcap's buffer is can't be known; that it was found full can. */
