@@ -1,19 +1,18 @@
 // `tsnetpcap [capture] [options] [expression]`: a capture from its command line to its statistics.
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { CAP_COOKED } from '../capture/engine.ts';
 import { checkAwaited, waitForInterface } from '../capture/interface-wait.ts';
 import { openCapture } from '../capture/open.ts';
 import * as options from '../capture/options.ts';
 import type { SessionStatistics } from '../capture/session.ts';
-import { SyscallError } from '../errors.ts';
 import type { FilterOptions } from '../filter/compile.ts';
 import { largestKept } from '../filter/kept-bytes.ts';
 import { onSignals } from '../service/signals.ts';
 import { CAPTURE_FLAGS, type CaptureFlags } from './capture-flags.ts';
 import { listDevices, listLinktypes, listTimestampTypes, offeredTimestampType } from './devices.ts';
+import { readExpression } from './expression-file.ts';
+import { printProgram } from './filter-dump.ts';
 import { addFlags } from './flag.ts';
-import { printProgram } from './program.ts';
 import { startCount, startStatus } from './progress.ts';
 import { startReports } from './reports.ts';
 import { reportLine, statisticsLines } from './statistics.ts';
@@ -52,11 +51,11 @@ async function capture(words: readonly string[], flags: CaptureFlags): Promise<v
   };
   if (flags.J) return listTimestampTypes(filterOptions.device);
   if (flags.L) return listLinktypes(filterOptions);
-  if (flags.d !== undefined) return printProgram(filterOptions, flags.interface !== undefined, flags.d);
   if (flags.r !== undefined || flags.V !== undefined) {
     const { readLikeTcpdump } = await import('./read-tcpdump.ts');
     return readLikeTcpdump(flags, expression);
   }
+  if (flags.d !== undefined) return printProgram(filterOptions, flags.interface !== undefined, flags.d);
   const captureOptions: options.CaptureOptions = {
     ...filterOptions,
     engine: flags.engine,
@@ -141,14 +140,5 @@ async function interfaceCame(device: string, series: boolean, notice: (text: str
     return !stopping;
   } finally {
     offSignals();
-  }
-}
-
-/** As tcpdump reads `-F`: from `#` to the end of a line is a comment. */
-function readExpression(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').replace(/#.*/g, ' ').replace(/\s+/g, ' ').trim();
-  } catch (cause) {
-    throw SyscallError.from(cause);
   }
 }

@@ -1,8 +1,7 @@
 // What `tsnetpcap read` and `-r` have in common: the filter, the output, and a session with its signals and status line.
-import { readFile } from 'node:fs/promises';
 import { type OfflineOutput, OfflineSession } from '../capture/offline.ts';
 import type { OutputOptions } from '../capture/options.ts';
-import { CaptureError, SyscallError } from '../errors.ts';
+import { CaptureError } from '../errors.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import { isKnownLinktype } from '../savefile/linktype.ts';
 import type { RecordReader } from '../savefile/reading/record-run.ts';
@@ -24,16 +23,6 @@ export async function compileFor(reader: RecordReader, expression: string): Prom
   const { compileOffline } = await import('../filter/offline.ts');
   const { compilePacketFilter } = await import('../filter/packet-filter.ts');
   return compilePacketFilter(compileOffline(expression, { linktype, snaplen, bigEndian }), 'libpcap');
-}
-
-/** As tcpdump reads `-F`: from `#` to the end of a line is a comment. Rejects with SyscallError. */
-export async function expressionIn(path: string): Promise<string> {
-  try {
-    const text = await readFile(path, 'utf8');
-    return text.replace(/#.*/g, ' ').replace(/\s+/g, ' ').trim();
-  } catch (cause) {
-    throw SyscallError.from(cause);
-  }
 }
 
 /** Rejects with SyscallError. Files that are named by time begin with the first packet. */

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { chooseOutput } from '../capture/options.ts';
 import { CaptureError, OptionError, SavefileError, SyscallError } from '../errors.ts';
+import { compileOffline } from '../filter/offline.ts';
 import { pcap_datalink_val_to_description, pcap_datalink_val_to_name } from '../native/libpcap.ts';
 import { Counter } from '../savefile/counter.ts';
 import { dltOf, LINKTYPE_LINUX_SLL2 } from '../savefile/linktype.ts';
@@ -34,7 +35,8 @@ export async function readLikeTcpdump(flags: CaptureFlags, expression: string): 
       );
   }
   if (flags.r !== undefined && flags.V !== undefined) throw new OptionError('-V', flags.V, 'can not be given with -r');
-  const options = flags.w === undefined && flags.count ? undefined : chooseOutput(flags, 0);
+  const prints = flags.d !== undefined || (flags.w === undefined && flags.count === true);
+  const options = prints ? undefined : chooseOutput(flags, 0);
   const count = flags.c ?? Number.POSITIVE_INFINITY;
   const precision = flags.timeStampPrecision;
   const failed = (cause: unknown): void => {
@@ -45,6 +47,10 @@ export async function readLikeTcpdump(flags: CaptureFlags, expression: string): 
   const reader = flags.V === undefined ? await open(flags.r ?? '-') : await openList(flags.V, failed);
   if (reader.linktype === LINKTYPE_LINUX_SLL2) process.stderr.write('Warning: interface names might be incorrect\n');
   try {
+    if (flags.d !== undefined) {
+      process.stdout.write(compileOffline(expression, reader).dump(flags.d));
+      return;
+    }
     reader.readAs = precision;
     const filter = await compileFor(reader, expression);
     const everything = { from: undefined, to: undefined, snaplen: Number.POSITIVE_INFINITY };

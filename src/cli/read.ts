@@ -7,8 +7,9 @@ import { LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2 } from '../savefile/linktype.ts
 import { openSavefile } from '../savefile/reading/open.ts';
 import type { RecordReader } from '../savefile/reading/record-run.ts';
 import { Selection } from '../savefile/reading/selection.ts';
+import { readExpression } from './expression-file.ts';
 import { addFlags } from './flag.ts';
-import { compileFor, expressionIn, openOutput, runOffline } from './offline-run.ts';
+import { compileFor, openOutput, runOffline } from './offline-run.ts';
 import { parseReadArguments, type ReadArguments } from './read-arguments.ts';
 import { READ_FLAGS, type ReadFlags } from './read-flags.ts';
 
@@ -48,7 +49,7 @@ async function read({ inputs, expression }: ReadArguments, flags: ReadFlags): Pr
   try {
     reader.readAs = flags.timeStampPrecision ?? reader.precision;
     const precision = reader.readAs;
-    const filter = await compileFor(reader, flags.F === undefined ? expression : await expressionIn(flags.F));
+    const filter = await compileFor(reader, flags.F === undefined ? expression : readExpression(flags.F));
     const selection = new Selection({ filter, from, to, snaplen, precision });
     const header = { precision, snaplen: Math.min(snaplen, reader.snaplen), linktype: reader.linktype };
     const output = options === undefined ? new Counter(count) : await openOutput(options, header, count);

@@ -5,11 +5,13 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildFrame } from '../../bench/frames.ts';
 import { Lab } from '../../bench/lab.ts';
 import { type Offer, offer } from '../../bench/offer.ts';
 import { CAPTURE_FLAGS } from '../../src/cli/capture-flags.ts';
 import { spellings } from '../../src/cli/flag.ts';
 import * as libc from '../../src/native/libc.ts';
+import { PcapWriter } from '../../src/savefile/writer.ts';
 import { type Ended, PROGRAM, Program } from '../program.ts';
 
 const PACKETS = 5;
@@ -55,6 +57,8 @@ const RUNS: Readonly<Record<string, Run>> = {
   '-U': { captures, args: ['--packet-buffered'] },
   '--immediate-mode': { captures, args: ['--immediate-mode'] },
   '-B': { captures, args: ['--buffer-size', '4096'], bad: ['0', '-1', 'x'] },
+  '-r': { args: ['-r', 'SAVED', '-w', 'FILE', 'udp'], alone, bad: ['/nosuch'] },
+  '-V': { args: ['-V', 'LIST', '-w', 'FILE', 'udp'], alone, bad: ['/nosuch'] },
   '-d': { args: ['-ddd', '-i', 'cap0', 'port', '53'] },
   '-D': { args: ['--list-interfaces'], alone },
   '-L': { args: ['--list-data-link-types', '-i', 'cap0'], alone },
@@ -70,7 +74,7 @@ const RUNS: Readonly<Record<string, Run>> = {
   '-S': { captures, args: ['--absolute-tcp-sequence-numbers'] },
   '-#': { captures, args: ['--number'] },
   '--print': { captures, args: ['--print'] },
-  '--count': { captures, args: ['--count'] },
+  '--count': { args: ['--count', '-w', 'FILE', '-r', 'SAVED'] },
   '-E': { captures, args: ['-E', 'des-cbc:secret'] },
   '-m': { captures, args: ['-m', 'module'], own },
   '-M': { captures, args: ['-M', 'secret'] },
@@ -94,6 +98,10 @@ beforeAll(() => {
   lab = Lab.create();
   root = mkdtempSync(join(tmpdir(), 'tsnetpcap-parity-'));
   chmodSync(root, 0o777); // tcpdump gives up root, where it is not told otherwise
+  const saved = PcapWriter.create(join(root, 'saved'), { precision: 'micro', snaplen: 96, linktype: 1 });
+  for (let sec = 1; sec <= 7; sec++) saved.writePacket(sec, sec, buildFrame('udp4', 90 + sec, sec));
+  saved.close();
+  writeFileSync(join(root, 'list'), `${join(root, 'saved')}\n${join(root, 'saved')}\n`);
   writeFileSync(join(root, 'filter'), 'udp # and nothing else\n or arp\n');
   stamper = libc.socket(2, libc.SOCK_DGRAM, 0);
   libc.setsockopt(stamper, libc.SOL_SOCKET, 35, Uint8Array.of(1, 0, 0, 0), 'SO_TIMESTAMPNS');
@@ -126,7 +134,7 @@ function pairOf(args: readonly string[]): Pair {
 
 function commandLines({ args, directories }: Pair): [[string, ...string[]], [string, ...string[]]] {
   const [ours, theirs] = directories.map((directory) =>
-    args.map((arg) => arg.replace('FILE', join(directory, 'f')).replace('FILTER', join(root, 'filter'))),
+    args.map((arg) => arg.replace('FILE', join(directory, 'f')).replace(/^(FILTER|SAVED|LIST)$/, inRoot)),
   );
   return [
     [process.execPath, PROGRAM, ...(ours ?? [])],
@@ -134,9 +142,13 @@ function commandLines({ args, directories }: Pair): [[string, ...string[]], [str
   ];
 }
 
+function inRoot(name: string): string {
+  return join(root, name.toLowerCase());
+}
+
 /** Both, to their ends. */
-async function runBoth(args: readonly string[]): Promise<[ours: Ended, theirs: Ended]> {
-  const [ours, theirs] = commandLines(pairOf(args));
+async function runBoth(pair: Pair): Promise<[ours: Ended, theirs: Ended]> {
+  const [ours, theirs] = commandLines(pair);
   return Promise.all([Program.run(lab, ours), Program.run(lab, theirs)]);
 }
 
@@ -323,11 +335,25 @@ test('without anything to write to there is one line that says what to do', asyn
 });
 
 describe('what ends by itself', () => {
-  const instant = Object.entries(RUNS).filter(([, run]) => run.captures !== true);
+  const more: readonly [string, Run][] = [
+    ['-d of a savefile', { args: ['-r', 'SAVED', '-dd', 'udp', 'or', 'vlan', '5'] }],
+    ['-d of Ethernet', { args: ['-d', 'port', '53'] }],
+    ['-d of -y', { args: ['-y', 'RAW', '-ddd', 'ip6'] }],
+    ['-d of -F', { args: ['-F', 'FILTER', '-d', '-s', '70'] }],
+    ['-d with a direction', { args: ['-d', '-i', 'cap0', '-Q', 'inout', 'port', '53'] }],
+    ['-j that the device does not have', { args: ['-j', 'adapter', '-d', '-i', 'cap0'], own }],
+    ['-D wins', { args: ['-D', '-w', 'FILE', '-r', '/nosuch'] }],
+    ['-L of any', { args: ['-L', '-i', 'any'] }],
+    ['-J of any', { args: ['-J', '-i', 'any'] }],
+    ['-i is a number', { args: ['-d', '-i', '1', 'ip6'] }],
+  ];
+  const instant = [...Object.entries(RUNS).filter(([, run]) => run.captures !== true), ...more];
   test.each(instant)('%s', async (_, { args, own = false }) => {
-    const [ours, theirs] = await runBoth(args);
+    const pair = pairOf(args);
+    const [ours, theirs] = await runBoth(pair);
     expect(ours.code).toBe(theirs.code);
     if (own) return;
+    expect(written(pair.directories[0])).toEqual(written(pair.directories[1]));
     expect(said(ours)).toEqual(said(theirs));
     expect(ours.stdout).toBe(theirs.stdout);
   });
@@ -338,9 +364,9 @@ describe('what both refuse: exit code 1 there, 2 here where the call is wrong', 
     (run.bad ?? []).map((value): [string, string] => [name, value]),
   );
   /** Known only when it is tried: as for tcpdump. */
-  const LATE = ['-i nosuch0', '-w /nosuch/file', '-F /nosuch', '-Z nosuchuser'];
+  const LATE = ['-i nosuch0', '-w /nosuch/file', '-F /nosuch', '-Z nosuchuser', '-r /nosuch', '-V /nosuch'];
   test.each(bad)('%s %j', async (name, value) => {
-    const [ours, theirs] = await runBoth([...withFile([]), name, value]);
+    const [ours, theirs] = await runBoth(pairOf([...withFile([]), name, value]));
     expect({ ours: ours.code, theirs: theirs.code }).toEqual({
       ours: LATE.includes(`${name} ${value}`) ? 1 : 2,
       theirs: 1,
@@ -349,7 +375,7 @@ describe('what both refuse: exit code 1 there, 2 here where the call is wrong', 
   });
 
   test.each([[['--no-such']], [['-%']], [['-w']], [['udp and']], [['host', 'nosuch.invalid']]])('%j', async (args) => {
-    const [ours, theirs] = await runBoth([...withFile([]), ...args]);
+    const [ours, theirs] = await runBoth(pairOf([...withFile([]), ...args]));
     expect({ ours: ours.code, theirs: theirs.code }).toEqual({ ours: 2, theirs: 1 });
   });
 });
