@@ -4,21 +4,16 @@
 import { CaptureError } from '../errors.ts';
 import {
   BPF_ABS,
-  BPF_ALU,
   BPF_H,
   BPF_IND,
-  BPF_JGE,
   BPF_LD,
   BPF_LDX,
-  BPF_LEN,
   BPF_MEM,
   BPF_MSH,
   BPF_SIZE,
   BPF_ST,
   BPF_STX,
-  BPF_SUB,
   BPF_W,
-  BPF_X,
   bpfClass,
   bpfMode,
   type Instruction,
@@ -54,7 +49,9 @@ export function appendGuarded(
     instructions,
     (k) => builder.goto(k === 0 ? next : match),
     (load, index) => {
-      if (bpfMode(load.code) === BPF_IND && isPacketLoad(load)) requireIndirect(builder, load, next);
+      // A k close to 2^32 is a negative offset, by which X + k would wrap: no packet is that long, so none matches.
+      const end = Math.min(load.k + sizeOfLoad(load.code), 0xffffffff);
+      if (bpfMode(load.code) === BPF_IND && isPacketLoad(load)) builder.requireAtX(end, next);
       else if (endOfLoad(load) > (shown[index] ?? 0)) requireAbsolute(builder, load, next);
       builder.add(load.code, load.k);
     },
@@ -112,13 +109,4 @@ function requireAbsolute(builder: ProgramBuilder, load: Instruction, otherwise: 
   if (intoX) builder.add(BPF_ST, M_ACCUMULATOR);
   builder.requireLength(endOfLoad(load), otherwise);
   if (intoX) builder.add(BPF_LD | BPF_MEM, M_ACCUMULATOR);
-}
-
-/** For a load at X + k: the length must be at least X, and what is behind X at least k and the load's size. */
-function requireIndirect(builder: ProgramBuilder, { code, k }: Instruction, otherwise: Label): void {
-  builder.add(BPF_LD | BPF_W | BPF_LEN, 0);
-  builder.jumpUnless(BPF_JGE | BPF_X, 0, otherwise);
-  builder.add(BPF_ALU | BPF_SUB | BPF_X, 0);
-  // A k close to 2^32 is a negative offset, by which X + k would wrap: no packet is that long, so none matches.
-  builder.jumpUnless(BPF_JGE, Math.min(k + sizeOfLoad(code), 0xffffffff), otherwise);
 }

@@ -6,6 +6,7 @@
 //   ARP, RARP                                  all of it
 //   anything else                              the link-layer header with its tags
 import {
+  loadTcpLength,
   M_NETWORK,
   M_PROTOCOL,
   M_TRANSPORT,
@@ -15,10 +16,9 @@ import {
   PROTOCOL_TCP,
   PROTOCOL_UDP,
   PROTOCOL_UDPLITE,
-  requireAtX,
+  TCP_LENGTH,
   type WalkEnds,
 } from './ip-walk.ts';
-import { loadTcpLength } from './keep-names.ts';
 import {
   BPF_ADD,
   BPF_ALU,
@@ -33,7 +33,6 @@ import {
   type ProgramBuilder,
 } from './program.ts';
 
-const TCP_LENGTH = 20;
 const SHORT_LENGTH = 8;
 const SCTP_LENGTH = 12;
 const DEEP_LENGTH = 64;
@@ -59,7 +58,7 @@ export function appendHeadersLength(
 
   builder.place(tcp);
   builder.add(BPF_LDX | BPF_MEM, M_TRANSPORT);
-  requireAtX(builder, 13, walk.cut);
+  builder.requireAtX(13, walk.cut);
   loadTcpLength(builder);
   builder.jumpUnless(BPF_JGE, TCP_LENGTH, broken);
   builder.add(BPF_ALU | BPF_ADD | BPF_X, 0);

@@ -15,15 +15,13 @@ import {
   BPF_K,
   BPF_LD,
   BPF_LDX,
-  BPF_LEN,
   BPF_LSH,
   BPF_MEM,
   BPF_MISC,
+  BPF_RSH,
   BPF_ST,
-  BPF_SUB,
   BPF_TAX,
   BPF_TXA,
-  BPF_W,
   BPF_X,
   Label,
   type ProgramBuilder,
@@ -52,6 +50,9 @@ export const PROTOCOL_UDP = 17;
 export const PROTOCOL_ICMPV6 = 58;
 export const PROTOCOL_SCTP = 132;
 export const PROTOCOL_UDPLITE = 136;
+
+/** Without options. */
+export const TCP_LENGTH = 20;
 
 const EXTENSION_HEADERS = 3;
 /** Hop-by-hop options, routing, destination options, mobility, HIP, Shim6: their length is in units of eight bytes. */
@@ -109,22 +110,21 @@ export function appendWalk(builder: ProgramBuilder, linktype: number): WalkEnds 
   return ends;
 }
 
-/** Goes to `otherwise` unless `length` bytes are there from X on. Changes A. */
-export function requireAtX(builder: ProgramBuilder, length: number, otherwise: Label): void {
-  builder.add(BPF_LD | BPF_W | BPF_LEN, 0);
-  builder.jumpUnless(BPF_JGE | BPF_X, 0, otherwise);
-  builder.add(BPF_ALU | BPF_SUB | BPF_X, 0);
-  builder.jumpUnless(BPF_JGE, length, otherwise);
-}
-
 export function loadAtX(builder: ProgramBuilder, size: number, k: number): void {
   builder.add(BPF_LD | size | BPF_IND, k);
+}
+
+/** As the TCP header at X says it. Its 13th byte must be there. */
+export function loadTcpLength(builder: ProgramBuilder): void {
+  loadAtX(builder, BPF_B, 12);
+  builder.add(BPF_ALU | BPF_AND, 0xf0);
+  builder.add(BPF_ALU | BPF_RSH | BPF_K, 2);
 }
 
 /** X is where the header begins. */
 function walkIpv4(builder: ProgramBuilder, { transport, network, other, cut }: WalkEnds): void {
   const [broken, later, first] = [new Label(), new Label(), new Label()];
-  requireAtX(builder, IPV4_LENGTH, cut);
+  builder.requireAtX(IPV4_LENGTH, cut);
   requireVersion(builder, 4, other);
   loadAtX(builder, BPF_B, 9);
   builder.add(BPF_ST, M_PROTOCOL);
@@ -151,7 +151,7 @@ function walkIpv4(builder: ProgramBuilder, { transport, network, other, cut }: W
 }
 
 function walkIpv6(builder: ProgramBuilder, { transport, network, deep, other, cut }: WalkEnds): void {
-  requireAtX(builder, IPV6_LENGTH, cut);
+  builder.requireAtX(IPV6_LENGTH, cut);
   requireVersion(builder, 6, other);
   loadAtX(builder, BPF_B, 6);
   builder.add(BPF_ST, M_PROTOCOL);
@@ -173,7 +173,7 @@ function walkIpv6(builder: ProgramBuilder, { transport, network, deep, other, cu
     builder.jump(BPF_JEQ, FRAGMENT, fragment, transport);
 
     builder.place(fragment);
-    requireAtX(builder, 8, cut);
+    builder.requireAtX(8, cut);
     loadAtX(builder, BPF_B, 0);
     builder.add(BPF_ST, M_PROTOCOL);
     builder.add(BPF_LD | BPF_IMM, 8);
@@ -193,7 +193,7 @@ function walkIpv6(builder: ProgramBuilder, { transport, network, deep, other, cu
       [authentication, 2],
     ] as const) {
       builder.place(label);
-      requireAtX(builder, 2, cut);
+      builder.requireAtX(2, cut);
       loadAtX(builder, BPF_B, 0);
       builder.add(BPF_ST, M_PROTOCOL);
       loadAtX(builder, BPF_B, 1);

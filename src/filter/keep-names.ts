@@ -1,6 +1,6 @@
 // `--keep-names`: the packets that say who is being talked to, each kept at a length that holds the name. Called by
 // kept-bytes.ts behind the walk. A packet of which the deciding bytes are missing has no name.
-import { loadAtX, M_PROTOCOL, M_TRANSPORT, PROTOCOL_TCP, PROTOCOL_UDP, requireAtX } from './ip-walk.ts';
+import { loadAtX, loadTcpLength, M_PROTOCOL, M_TRANSPORT, PROTOCOL_TCP, PROTOCOL_UDP, TCP_LENGTH } from './ip-walk.ts';
 import {
   BPF_ADD,
   BPF_ALU,
@@ -10,12 +10,10 @@ import {
   BPF_JEQ,
   BPF_JGE,
   BPF_JGT,
-  BPF_K,
   BPF_LD,
   BPF_LDX,
   BPF_MEM,
   BPF_MISC,
-  BPF_RSH,
   BPF_TAX,
   BPF_W,
   BPF_X,
@@ -30,7 +28,6 @@ export type NameLabels = Readonly<Record<keyof typeof NAME_BYTES, Label>>;
 
 const DNS_PORT = 53;
 const UDP_LENGTH = 8;
-const TCP_LENGTH = 20;
 /** RFC 8446: a record of this type, a version 3.x, and a handshake message of one of these types at its beginning. */
 const TLS_HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
@@ -52,7 +49,7 @@ export function appendNames(builder: ProgramBuilder, { DNS, TLS, QUIC }: NameLab
 
   builder.place(udp);
   dnsPorts(builder, DNS, none);
-  requireAtX(builder, UDP_LENGTH + 5, none);
+  builder.requireAtX(UDP_LENGTH + 5, none);
   for (const [version, upperHalf] of QUIC_INITIALS) {
     const next = new Label();
     loadAtX(builder, BPF_W, UDP_LENGTH + 1);
@@ -66,12 +63,12 @@ export function appendNames(builder: ProgramBuilder, { DNS, TLS, QUIC }: NameLab
 
   builder.place(tcp);
   dnsPorts(builder, DNS, none);
-  requireAtX(builder, TCP_LENGTH, none);
+  builder.requireAtX(TCP_LENGTH, none);
   loadTcpLength(builder);
   builder.jumpUnless(BPF_JGE, TCP_LENGTH, none);
   builder.add(BPF_ALU | BPF_ADD | BPF_X, 0);
   builder.add(BPF_MISC | BPF_TAX, 0);
-  requireAtX(builder, 6, none);
+  builder.requireAtX(6, none);
   loadAtX(builder, BPF_B, 0);
   builder.jumpUnless(BPF_JEQ, TLS_HANDSHAKE, none);
   loadAtX(builder, BPF_B, 1);
@@ -84,15 +81,8 @@ export function appendNames(builder: ProgramBuilder, { DNS, TLS, QUIC }: NameLab
   builder.place(none);
 }
 
-/** As the TCP header at X says it. Its 13th byte must be there. */
-export function loadTcpLength(builder: ProgramBuilder): void {
-  loadAtX(builder, BPF_B, 12);
-  builder.add(BPF_ALU | BPF_AND, 0xf0);
-  builder.add(BPF_ALU | BPF_RSH | BPF_K, 2);
-}
-
 function dnsPorts(builder: ProgramBuilder, dns: Label, otherwise: Label): void {
-  requireAtX(builder, 4, otherwise);
+  builder.requireAtX(4, otherwise);
   for (const port of [0, 2]) {
     loadAtX(builder, BPF_H, port);
     builder.jumpIf(BPF_JEQ, DNS_PORT, dns);

@@ -16,12 +16,9 @@ import {
   BPF_JEQ,
   BPF_JGE,
   BPF_LD,
-  BPF_LEN,
   BPF_MEM,
   BPF_ST,
-  BPF_SUB,
   BPF_W,
-  BPF_X,
   Label,
   type ProgramBuilder,
 } from './program.ts';
@@ -97,20 +94,16 @@ function storeAddresses(
   search: Label,
   unreadable: Label,
 ): void {
-  const require = (address: number, otherwise: Label): void => {
-    builder.add(BPF_LD | BPF_W | BPF_LEN, 0);
-    builder.add(BPF_ALU | BPF_SUB | BPF_X, 0);
-    builder.jumpUnless(BPF_JGE, start + address + 4 * words, otherwise);
-  };
+  const end = (address: number): number => start + address + 4 * words;
   const load = (address: number, word: number): void =>
     builder.add(BPF_LD | BPF_W | BPF_IND, start + address + 4 * word);
-  require(source, unreadable);
+  builder.requireAtX(end(source), unreadable);
   for (let word = 0; word < words; word++) {
     load(source, word);
     builder.add(BPF_ST, word);
     builder.add(BPF_ST, words + word);
   }
-  require(destination, search);
+  builder.requireAtX(end(destination), search);
   for (let word = 0; word < words; word++) {
     load(destination, word);
     builder.add(BPF_ST, words + word);

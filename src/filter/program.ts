@@ -222,6 +222,14 @@ export class ProgramBuilder {
     this.jumpUnless(BPF_JGE, length, otherwise);
   }
 
+  /** Goes to `otherwise` unless the packet has `length` bytes from X on. Changes A. */
+  requireAtX(length: number, otherwise: Label): void {
+    this.add(BPF_LD | BPF_W | BPF_LEN, 0);
+    this.jumpUnless(BPF_JGE | BPF_X, 0, otherwise);
+    this.add(BPF_ALU | BPF_SUB | BPF_X, 0);
+    this.jumpUnless(BPF_JGE, length, otherwise);
+  }
+
   #push(code: number, k: number, ifTrue?: Label, ifFalse?: Label): void {
     this.#statements.push({ code, k, ifTrue, ifFalse, trueFar: false, falseFar: false });
   }

@@ -13,7 +13,6 @@ import {
   PROTOCOL_TCP,
   PROTOCOL_UDP,
   PROTOCOL_UDPLITE,
-  requireAtX,
 } from './ip-walk.ts';
 import {
   BPF_ADD,
@@ -45,8 +44,8 @@ const FINISH = 0xc2b2ae35;
 
 /** A packet whose flow is not among the one of `flows` goes to `drop`, all else to what is appended next. */
 export function appendSampling(builder: ProgramBuilder, flows: number, linktype: number, drop: Label): void {
-  const [fragment, whole, hashed, addresses, ipv6, done] = Array.from({ length: 6 }, () => new Label());
-  if (!fragment || !whole || !hashed || !addresses || !ipv6 || !done) throw new Error('unreachable: six labels');
+  const [fragment, whole, ports] = [new Label(), new Label(), new Label()];
+  const [addresses, ipv6, judged, kept] = [new Label(), new Label(), new Label(), new Label()];
   const walk = appendWalk(builder, linktype);
   for (const end of [walk.transport, walk.network, walk.deep]) builder.place(end);
   builder.add(BPF_LD | BPF_MEM, M_FRAGMENT);
@@ -59,11 +58,11 @@ export function appendSampling(builder: ProgramBuilder, flows: number, linktype:
   builder.place(whole);
   builder.add(BPF_LD | BPF_MEM, M_PROTOCOL);
   builder.add(BPF_ST, M_HASH);
-  for (const protocol of [PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_SCTP]) builder.jumpIf(BPF_JEQ, protocol, hashed);
-  builder.jump(BPF_JEQ, PROTOCOL_UDPLITE, hashed, addresses);
-  builder.place(hashed);
+  for (const protocol of [PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_SCTP]) builder.jumpIf(BPF_JEQ, protocol, ports);
+  builder.jump(BPF_JEQ, PROTOCOL_UDPLITE, ports, addresses);
+  builder.place(ports);
   builder.add(BPF_LDX | BPF_MEM, M_TRANSPORT);
-  requireAtX(builder, 4, addresses);
+  builder.requireAtX(4, addresses);
   mixPair(builder, BPF_H, 0, 2);
 
   builder.place(addresses);
@@ -71,7 +70,6 @@ export function appendSampling(builder: ProgramBuilder, flows: number, linktype:
   builder.add(BPF_LD | BPF_MEM, M_ETHERTYPE);
   builder.jumpUnless(BPF_JEQ, ETHERTYPE_IPV4, ipv6);
   mixPair(builder, BPF_W, 12, 16);
-  const judged = new Label();
   builder.goto(judged);
   builder.place(ipv6);
   for (let word = 0; word < 4; word++) {
@@ -83,9 +81,9 @@ export function appendSampling(builder: ProgramBuilder, flows: number, linktype:
   builder.add(BPF_ALU | BPF_MUL, FINISH);
   foldDown(builder, 16);
   builder.add(BPF_ALU | BPF_MOD, flows);
-  builder.jump(BPF_JEQ, 0, done, drop);
+  builder.jump(BPF_JEQ, 0, kept, drop);
 
-  for (const end of [walk.arp, walk.other, walk.cut, walk.unreadable, done]) builder.place(end);
+  for (const end of [walk.arp, walk.other, walk.cut, walk.unreadable, kept]) builder.place(end);
 }
 
 /** Two values of one size, behind X, whichever way round. */

@@ -3,10 +3,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CompiledFilter, compileFilter, type FilterOptions } from '../../src/filter/compile.ts';
-import { KernelFilter } from './kernel-filter.ts';
 import { Namespace } from './namespace.ts';
 import { headerBytes, type Link, nameOf, sampled } from './packet-model.ts';
 import { anyPacket } from './random-packet.ts';
+import { SocketFilter } from './socket-filter.ts';
 
 let namespace: Namespace;
 beforeAll(() => {
@@ -27,10 +27,10 @@ function compile(options: Partial<FilterOptions>): CompiledFilter {
 
 /** `expected` bytes of each packet are kept, as far as it has them. */
 function expectKept(link: Link, options: Partial<FilterOptions>, expected: (packet: Uint8Array) => number): void {
-  const filter = new KernelFilter(compile({ ...options, device: DEVICES[link] }).program.bytes);
+  const filter = new SocketFilter(compile({ ...options, device: DEVICES[link] }).program);
   try {
     const property = fc.property(anyPacket(link), (packet) => {
-      expect(filter.kept(packet)).toBe(Math.min(packet.length, expected(packet)));
+      expect(filter.passed(packet)).toBe(Math.min(packet.length, expected(packet)));
     });
     fc.assert(property, { numRuns: 3000 });
   } finally {
@@ -78,13 +78,13 @@ describe('--sample-flows', () => {
   }
 
   test('both directions of a flow alike, one flow of N', () => {
-    const filter = new KernelFilter(compile({ device: 't0', sampleFlows: 8 }).program.bytes);
+    const filter = new SocketFilter(compile({ device: 't0', sampleFlows: 8 }).program);
     try {
       let kept = 0;
       for (let index = 0; index < 8000; index++) {
         const [host, port] = [index % 97, 1024 + index];
-        const there = filter.kept(flow(host, 0xfffe, [port, 443]));
-        expect(filter.kept(flow(0xfffe, host, [443, port]))).toBe(there);
+        const there = filter.passed(flow(host, 0xfffe, [port, 443]));
+        expect(filter.passed(flow(0xfffe, host, [443, port]))).toBe(there);
         kept += Number(there > 0);
       }
       expect(kept).toBeGreaterThan(800);
@@ -112,12 +112,12 @@ describe('--snaplen-for', () => {
     ];
     const { program, snaplen } = compile({ snaplen: 30, snaplenFor });
     expect(snaplen).toBe(90);
-    const filter = new KernelFilter(program.bytes);
+    const filter = new SocketFilter(program);
     try {
-      expect([53, 80, 81].map((port) => filter.kept(tagged(tags, port)))).toEqual([70, 20, 90]);
+      expect([53, 80, 81].map((port) => filter.passed(tagged(tags, port)))).toEqual([70, 20, 90]);
       // Cut so that no expression can be judged, or only the last: never dropped.
-      expect(filter.kept(tagged(tags, 53).slice(0, 14 + 4 * tags))).toBe(1);
-      expect(filter.kept(tagged(tags, 53).slice(0, 12))).toBe(12);
+      expect(filter.passed(tagged(tags, 53).slice(0, 14 + 4 * tags))).toBe(1);
+      expect(filter.passed(tagged(tags, 53).slice(0, 12))).toBe(12);
     } finally {
       filter.close();
     }
@@ -129,10 +129,10 @@ describe('--snaplen-for', () => {
       { expression: 'udp port 53', bytes: 70 },
       { expression: 'vlan', bytes: 60 },
     ];
-    const filter = new KernelFilter(compile({ snaplen: 30, snaplenFor }).program.bytes);
+    const filter = new SocketFilter(compile({ snaplen: 30, snaplenFor }).program);
     try {
-      expect([53, 80].map((port) => filter.kept(tagged(0, port)))).toEqual([70, 30]);
-      expect([53, 80].map((port) => filter.kept(tagged(1, port)))).toEqual([70, 60]);
+      expect([53, 80].map((port) => filter.passed(tagged(0, port)))).toEqual([70, 30]);
+      expect([53, 80].map((port) => filter.passed(tagged(1, port)))).toEqual([70, 60]);
     } finally {
       filter.close();
     }

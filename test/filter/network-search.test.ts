@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileFilter } from '../../src/filter/compile.ts';
 import { type Network, parseNetwork, reduceNetworks } from '../../src/filter/network.ts';
-import { KernelFilter } from './kernel-filter.ts';
 import { Namespace } from './namespace.ts';
+import { SocketFilter } from './socket-filter.ts';
 
 let namespace: Namespace;
 beforeAll(() => {
@@ -17,10 +17,10 @@ beforeAll(() => {
 });
 afterAll(() => namespace.close());
 
-function compile(device: string, exclude: readonly string[], expression = ''): KernelFilter {
+function compile(device: string, exclude: readonly string[], expression = ''): SocketFilter {
   const options = { device, snaplen: 262144, linktype: undefined, expression, exclude };
   const { program } = namespace.run(() => compileFilter(options));
-  return new KernelFilter(program.bytes);
+  return new SocketFilter(program);
 }
 
 interface Address {
@@ -146,7 +146,7 @@ describe('the kernel runs the program', () => {
         const theirs = compile('v0', [], networks.map((each) => `not net ${text(each)}`).join(' and '));
         try {
           for (const packet of packets.filter(whole)) {
-            expect(ours.kept(ethernet(packet))).toBe(theirs.kept(ethernet(packet)));
+            expect(ours.passed(ethernet(packet))).toBe(theirs.passed(ethernet(packet)));
           }
         } finally {
           ours.close();
@@ -168,7 +168,7 @@ describe('the kernel runs the program', () => {
         try {
           for (const packet of packets) {
             const bytes = ethernet(packet);
-            expect(filter.kept(bytes)).toBe(excluded(networks, packet) ? 0 : bytes.length);
+            expect(filter.passed(bytes)).toBe(excluded(networks, packet) ? 0 : bytes.length);
           }
         } finally {
           filter.close();
@@ -185,7 +185,7 @@ describe('the kernel runs the program', () => {
         try {
           for (const packet of packets) {
             if (packet.kind !== 'ip' || packet.cut === 0) continue;
-            expect(filter.kept(Uint8Array.from(network3(packet).bytes))).toBe(
+            expect(filter.passed(Uint8Array.from(network3(packet).bytes))).toBe(
               excluded(networks, packet) ? 0 : packet.cut,
             );
           }

@@ -17,10 +17,12 @@ export class SocketFilter {
   readonly #fds: readonly [number, number];
   readonly #received = new Uint8Array(4096);
 
-  constructor() {
+  /** `program`: for `passed`. */
+  constructor(program?: bpf.Program) {
     const fds: [number, number] = [0, 0];
     if (socketpairFn(libc.AF_UNIX, libc.SOCK_DGRAM, 0, fds) < 0) throw libc.syscallError('socketpair');
     this.#fds = fds;
+    if (program !== undefined) libc.attachFilter(fds[1], program.bytes);
   }
 
   /** Whether the kernel takes the program. */
@@ -46,8 +48,13 @@ export class SocketFilter {
   }
 
   #pass(program: bpf.Program, packet: Uint8Array): number {
+    libc.attachFilter(this.#fds[1], program.bytes);
+    return this.passed(packet);
+  }
+
+  /** How many bytes of the packet the attached program lets through. */
+  passed(packet: Uint8Array): number {
     const [from, to] = this.#fds;
-    libc.attachFilter(to, program.bytes);
     if (sendFn(from, packet, packet.length, 0) !== packet.length) throw libc.syscallError('send');
     const passed = Number(recvFn(to, this.#received, this.#received.length, MSG_DONTWAIT));
     if (passed >= 0) return passed;
