@@ -2,7 +2,7 @@
 import { FileRing } from '../rotation/file-ring.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import { Series } from '../savefile/series.ts';
-import type { SeriesOutput } from './options.ts';
+import type { SeriesOutput } from './output-options.ts';
 
 const NOT_COUNTED = { received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0, filtered: 0 } as const;
 

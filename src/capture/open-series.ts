@@ -6,7 +6,8 @@ import type { KernelCounts } from '../rotation/ledger-entry.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import { Series } from '../savefile/series.ts';
 import { CompletionCommand } from '../service/completion-command.ts';
-import type { CaptureOptions, SeriesOutput } from './options.ts';
+import type { CaptureOptions } from './options.ts';
+import type { SeriesOutput } from './output-options.ts';
 import { startEvent } from './start-event.ts';
 
 export interface SeriesContext {

@@ -6,7 +6,7 @@ import type { FileHeader } from '../savefile/header.ts';
 import { TcpdumpFiles } from '../savefile/tcpdump-files.ts';
 import { CompletionCommand } from '../service/completion-command.ts';
 import type { SeriesContext } from './open-series.ts';
-import type { TcpdumpOutput } from './options.ts';
+import type { TcpdumpOutput } from './output-options.ts';
 
 /** @throws SyscallError, CaptureError */
 export function openTcpdumpFiles(

@@ -9,7 +9,8 @@ import { pcap_findalldevs } from '../native/libpcap.ts';
 import type { LedgerEvent } from '../rotation/ledger-entry.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import { VERSION } from '../version.ts';
-import type { CaptureOptions, SeriesOutput } from './options.ts';
+import type { CaptureOptions } from './options.ts';
+import type { SeriesOutput } from './output-options.ts';
 
 export function startEvent(
   options: CaptureOptions,

@@ -1,8 +1,8 @@
 // The options of a capture, as data: what each is called, takes and says. capture.ts acts on them. A row that is added needs
 // its place in man/tsnetpcap.8 and its run in the comparison with tcpdump; tests say so when one is missing.
 import { ENGINES, type Engine } from '../capture/engine.ts';
-import type { SyncPolicy } from '../capture/options.ts';
 import * as options from '../capture/options.ts';
+import type { SyncPolicy } from '../capture/output-options.ts';
 import type { Direction } from '../filter/compile.ts';
 import type { SnaplenClass } from '../filter/kept-bytes.ts';
 import type { CompressionFormat } from '../rotation/compression-format.ts';

@@ -4,6 +4,7 @@ import { CAP_COOKED } from '../capture/engine.ts';
 import { checkAwaited, waitForInterface } from '../capture/interface-wait.ts';
 import { openCapture } from '../capture/open.ts';
 import * as options from '../capture/options.ts';
+import { chooseOutput, DEFAULT_SERIES } from '../capture/output-options.ts';
 import type { SessionStatistics } from '../capture/session.ts';
 import type { FilterOptions } from '../filter/compile.ts';
 import { largestKept } from '../filter/kept-bytes.ts';
@@ -67,7 +68,7 @@ async function capture(words: readonly string[], flags: CaptureFlags): Promise<v
     exitOnDown: flags.exitOnDown === true,
     ringMemory: flags.B ?? flags.ringMemory ?? options.DEFAULT_RING_MEMORY,
     precision: flags.timeStampPrecision,
-    output: options.chooseOutput(flags, largestKept(flags)),
+    output: chooseOutput(flags, largestKept(flags)),
     user: flags.Z,
     count: flags.c ?? Number.POSITIVE_INFINITY,
     durationMs: (flags.duration ?? Number.POSITIVE_INFINITY) * 1000,
@@ -107,7 +108,7 @@ async function run(captureOptions: options.CaptureOptions, flags: CaptureFlags):
   const endReports = startReports(() => session.statistics(), {
     intervalSec: flags.statsInterval,
     file: flags.statsFile,
-    labels: { device: captureOptions.device, output: flags.w ?? options.DEFAULT_SERIES },
+    labels: { device: captureOptions.device, output: flags.w ?? DEFAULT_SERIES },
     say: notice,
   });
   const endProgress = flags.v === undefined ? startStatus(live, session, output) : startCount(session);

@@ -1,6 +1,6 @@
 // What `tsnetpcap read` and `-r` have in common: the filter, the output, and a session with its signals and status line.
 import { type OfflineOutput, OfflineSession } from '../capture/offline.ts';
-import type { OutputOptions } from '../capture/options.ts';
+import type { OutputOptions } from '../capture/output-options.ts';
 import { CaptureError } from '../errors.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import { isKnownLinktype } from '../savefile/linktype.ts';

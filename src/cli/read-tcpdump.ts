@@ -2,7 +2,7 @@
 // ignored here; what it does not have and can't be had offline is refused.
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { chooseOutput } from '../capture/options.ts';
+import { chooseOutput } from '../capture/output-options.ts';
 import { CaptureError, OptionError, SavefileError, SyscallError } from '../errors.ts';
 import { compileOffline } from '../filter/offline.ts';
 import { pcap_datalink_val_to_description, pcap_datalink_val_to_name } from '../native/libpcap.ts';

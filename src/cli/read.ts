@@ -1,6 +1,6 @@
 // `tsnetpcap read [options] FILES|DIRS [expression]`: savefiles filtered, cut, merged and written anew.
 import { Command } from 'commander';
-import { chooseOutput } from '../capture/options.ts';
+import { chooseOutput } from '../capture/output-options.ts';
 import { CaptureError, OptionError } from '../errors.ts';
 import { Counter } from '../savefile/counter.ts';
 import { LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2 } from '../savefile/linktype.ts';

@@ -1,5 +1,6 @@
 // The options of a capture that say where packets are written to and what is kept, as rows of CAPTURE_FLAGS.
 import * as options from '../capture/options.ts';
+import { DEFAULT_SERIES } from '../capture/output-options.ts';
 import { parseCompression } from '../rotation/compression-format.ts';
 import { parseDuration } from '../rotation/duration.ts';
 import { parseFreeSpace, parseSize } from '../rotation/retention.ts';
@@ -13,7 +14,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     name: 'w',
     letter: 'w',
     value: 'file',
-    help: `file, - for stdout, or a strftime(3) pattern for a series, which is "${options.DEFAULT_SERIES}" when an option below asks for one`,
+    help: `file, - for stdout, or a strftime(3) pattern for a series, which is "${DEFAULT_SERIES}" when an option below asks for one`,
     group,
     tcpdump: true,
   },
