@@ -75,6 +75,21 @@ test.each([
   }
 });
 
+test('the user needs no privilege for an interface that was removed and comes again', async () => {
+  const path = join(own, 'one.pcap');
+  const program = await Program.capture(lab, ['-i', 'cap0', '-Z', USER, '-w', path]);
+  try {
+    lab.disconnect();
+    await program.says(/disappeared/);
+    lab.connect();
+    await program.says(/back after/);
+    expect(await offer(lab, { count: 10 })).toBe(10);
+    expect(await program.stop()).toEqual({ captured: 10, received: 10, dropped: 0 });
+  } finally {
+    await program.kill();
+  }
+});
+
 test.each([
   ['a series', 's-%s.pcap', []],
   ["tcpdump's files", 'f', ['-C', '1']],
