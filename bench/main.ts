@@ -15,6 +15,7 @@ import { describeEnvironment } from './environment.ts';
 import { CAPTURE, Lab } from './lab.ts';
 import { keepFreeMemory } from './memory.ts';
 import { DEFAULT_LENGTH } from './offer.ts';
+import { measureOffline } from './offline.ts';
 import { type Pair, runsTable, summarize, summaryTable } from './report.ts';
 import { type Contestant, DISCARD, measure, type Run, type Settings } from './run.ts';
 
@@ -59,7 +60,7 @@ interface Table {
 async function main(signal: AbortSignal): Promise<void> {
   const { values } = parseArgs({
     options: {
-      packets: { type: 'string', default: '8000000' },
+      packets: { type: 'string' },
       pairs: { type: 'string', default: '5' },
       'ring-memory': { type: 'string', default: '16MiB' },
       snaplen: { type: 'string', default: '96' },
@@ -68,11 +69,12 @@ async function main(signal: AbortSignal): Promise<void> {
       pin: { type: 'boolean', default: false },
       series: { type: 'boolean', default: false },
       classes: { type: 'boolean', default: false },
+      offline: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
   const settings: Settings = {
-    packets: parseWhole('--packets', values.packets, 1, 1_000_000_000),
+    packets: parseWhole('--packets', values.packets ?? (values.offline ? '5000000' : '8000000'), 1, 1_000_000_000),
     ringMemory: parseRingMemory('--ring-memory', values['ring-memory']),
     snaplen: parseSnaplen('--snaplen', values.snaplen),
     pin: values.pin,
@@ -85,6 +87,12 @@ async function main(signal: AbortSignal): Promise<void> {
   const pairs = parseWhole('--pairs', values.pairs, 1, 1000);
   const print = (text: string): void => void (values.json || process.stdout.write(`${text}\n`));
   build();
+  if (values.offline) {
+    const { packets } = settings;
+    if (!measureOffline({ program: PROGRAM, directory: values.out, packets, pairs, signal }, print))
+      process.exitCode = 1;
+    return;
+  }
 
   const lab = Lab.create();
   let restore: (() => void) | undefined;

@@ -92,14 +92,14 @@ function maxRssMib(run: Run): number {
   return run.maxRssKib / 1024;
 }
 
-function spread(values: readonly number[]): Spread {
+export function spread(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (index: number): number => sorted[index] ?? Number.NaN;
   const middle = (sorted.length - 1) / 2;
   return [at(0), (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2, at(sorted.length - 1)];
 }
 
-function spreadText([min, median, max]: Spread, digits: number): string {
+export function spreadText([min, median, max]: Spread, digits: number): string {
   return Number.isNaN(median) ? '-' : `${fixed(median, digits)} (${fixed(min, digits)}-${fixed(max, digits)})`;
 }
 
@@ -107,7 +107,7 @@ function fixed(value: number, digits: number): string {
   return Number.isFinite(value) ? value.toFixed(digits) : '-';
 }
 
-function table(rows: readonly (readonly string[])[]): string {
+export function table(rows: readonly (readonly string[])[]): string {
   const width = (column: number): number => Math.max(...rows.map((row) => (row[column] ?? '').length));
   const widths = (rows[0] ?? []).map((_, column) => width(column));
   const line = (row: readonly string[]): string =>

@@ -14,7 +14,7 @@ import { parseReadArguments, type ReadArguments } from './read-arguments.ts';
 import { READ_FLAGS, type ReadFlags } from './read-flags.ts';
 
 /** What all inputs together may take for their pieces, two each. */
-const READ_MEMORY = 32 * 1024 * 1024;
+const READ_MEMORY = 48 * 1024 * 1024;
 const LARGEST_PIECE = 1024 * 1024;
 const SMALLEST_PIECE = 32 * 1024;
 
@@ -69,7 +69,7 @@ function report(failures: readonly CaptureError[]): void {
 
 async function openInputs(inputs: ReadArguments['inputs'], failed: (cause: unknown) => void): Promise<RecordReader> {
   const share = READ_MEMORY / 2 / inputs.length;
-  const pieceSize = Math.max(SMALLEST_PIECE, Math.min(LARGEST_PIECE, Math.floor(share)));
+  const pieceSize = Math.max(SMALLEST_PIECE, Math.min(LARGEST_PIECE, 2 ** Math.floor(Math.log2(share))));
   const readers: RecordReader[] = [];
   try {
     for (const { name, directory } of inputs) {

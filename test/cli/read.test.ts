@@ -285,3 +285,21 @@ test('a reader of standard output that has gone is no failure', () => {
   ]);
   expect([status, stdout.trim()]).toEqual([0, '24']);
 });
+
+test('memory does not grow with the files', () => {
+  const record = makeSavefile({
+    ...HEADER,
+    records: Array.from({ length: 1000 }, (_, n) => ({ sec: NOON + n, fraction: n, caplen: 1000, len: 1000 })),
+  });
+  const rssMib = (copies: number): number => {
+    const bytes = Buffer.concat([record.subarray(0, 24), ...Array(copies).fill(record.subarray(24))]);
+    writeFileSync(path('large.pcap'), bytes);
+    const usage = ['-o', path('usage'), '-f', '%M', process.execPath, PROGRAM, 'read'];
+    const { status } = run('/usr/bin/time', [...usage, 'large.pcap', 'large.pcap', 'large.pcap', '-w', 'out', 'udp']);
+    expect(status).toBe(0);
+    return Number(readFileSync(path('usage'), 'utf8')) / 1024;
+  };
+  const [small, large] = [rssMib(20), rssMib(200)];
+  expect(large).toBeLessThan(150);
+  expect(large - small).toBeLessThan(25);
+});

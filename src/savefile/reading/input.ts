@@ -5,12 +5,17 @@ import { closeSync, open, read } from 'node:fs';
 import { promisify } from 'node:util';
 import { SyscallError } from '../../errors.ts';
 import type { CompressionFormat } from '../../rotation/compression-format.ts';
+import { RECORD_HEADER_LENGTH } from '../header.ts';
 import { Chunk } from './chunk.ts';
 
 const openFile = promisify(open);
 const STDIN = 0;
-/** Half of it costs a tenth more time, a fourth part a quarter (native-notes/offline.md). */
+/** Half of it costs a tenth more time, a fourth part a half; more brings nothing (native-notes/offline.md). */
 const CHUNK_SIZE = 1024 * 1024;
+/** The first piece is small: of many files to be merged most have long to wait for their turn. */
+const FIRST_SIZE = 64 * 1024;
+/** Pieces of files that are closed, for the next: their memory is mapped already. */
+const pool: Chunk[] = [];
 
 /** RFC 1952 (two bytes) and RFC 8878. */
 const GZIP_MAGIC = 0x8b1f;
@@ -50,25 +55,28 @@ export class Input {
   at: number;
   end: number;
   readonly #fd: number;
+  readonly #chunkSize: number;
   #source: ByteSource;
   #chunk: Chunk;
+  /** What is read into meanwhile. */
   #spare: Chunk;
-  #pending: Promise<number>;
+  #pending: Promise<number> | undefined;
   /** Offset in the file of the first byte of `bytes`. */
   #origin: number;
+  #closed = false;
 
   private constructor(name: string, fd: number, chunkSize: number) {
     this.name = name;
     this.#fd = fd;
+    this.#chunkSize = chunkSize;
     this.#source = new FileBytes(fd, name);
-    this.#chunk = new Chunk(chunkSize);
-    this.#spare = new Chunk(chunkSize);
+    this.#spare = new Chunk(Math.min(chunkSize, FIRST_SIZE), RECORD_HEADER_LENGTH);
+    this.#chunk = this.#spare;
     this.bytes = this.#chunk.bytes;
     this.view = this.#chunk.view;
     this.at = this.#chunk.start;
     this.end = this.at;
     this.#origin = -this.at;
-    this.#pending = this.#readAhead();
   }
 
   /** `-` is standard input. `chunkSize`: bytes of a read; there are two of these. Rejects with SyscallError. */
@@ -96,25 +104,28 @@ export class Input {
 
   /** Reads on: what lies between `at` and `end` stays, more is behind it. False at the end of the file. */
   async more(): Promise<boolean> {
+    const first = this.#origin + this.end === 0;
+    this.#pending ??= this.#readAhead();
     const count = await this.#pending;
     if (count === 0) return false;
     const rest = this.end - this.at;
     let next = this.#spare;
-    if (rest + 16 > next.start) {
+    if (rest + RECORD_HEADER_LENGTH > next.start) {
       const larger = new Chunk(Math.max(next.size, rest), 2 * rest);
       larger.bytes.set(next.bytes.subarray(next.start, next.start + count), larger.start);
       next = larger;
     }
     const at = next.start - rest;
     next.bytes.set(this.bytes.subarray(this.at, this.end), at);
-    this.#spare = this.#chunk;
+    const large = this.#chunk.size >= this.#chunkSize && this.#chunk !== next;
+    this.#spare = large ? this.#chunk : (takePooled(this.#chunkSize) ?? new Chunk(this.#chunkSize));
     this.#chunk = next;
     this.#origin += this.at - at;
     this.bytes = next.bytes;
     this.view = next.view;
     this.at = at;
     this.end = next.start + count;
-    this.#pending = this.#readAhead();
+    this.#pending = first ? undefined : this.#readAhead();
     return true;
   }
 
@@ -124,9 +135,13 @@ export class Input {
     return true;
   }
 
+  /** What was read is no longer valid. */
   async close(): Promise<void> {
-    await this.#pending.catch(() => {}); // a read under way must not meet another file behind this descriptor
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#pending?.catch(() => {}); // a read under way must not meet another file behind this descriptor
     if (this.#fd !== STDIN) closeSync(this.#fd);
+    if (pool.length < 2) pool.push(...new Set([this.#chunk, this.#spare]));
   }
 
   /** The first piece, and what it says of compression. */
@@ -135,15 +150,9 @@ export class Input {
     const compression = compressionOf(this.view.getUint32(this.at, true));
     if (compression === undefined) return;
     const { Decompressor } = await import('./decompressor.ts');
-    const ahead = await this.#pending;
-    const begun = [
-      this.bytes.slice(this.at, this.end),
-      this.#spare.bytes.slice(this.#spare.start, this.#spare.start + ahead),
-    ];
-    this.#source = new Decompressor(this.#source, compression, begun, this.name);
+    this.#source = new Decompressor(this.#source, compression, [this.bytes.slice(this.at, this.end)], this.name);
     this.at = this.end;
     this.#origin = -this.at;
-    this.#pending = this.#readAhead();
   }
 
   #readAhead(): Promise<number> {
@@ -157,4 +166,9 @@ export class Input {
 function compressionOf(magic: number): CompressionFormat | undefined {
   if (magic === ZSTD_MAGIC) return 'zstd';
   return (magic & 0xffff) === GZIP_MAGIC ? 'gzip' : undefined;
+}
+
+function takePooled(size: number): Chunk | undefined {
+  const place = pool.findIndex((chunk) => chunk.size === size);
+  return place === -1 ? undefined : pool.splice(place, 1)[0];
 }

@@ -15,8 +15,12 @@ interface Head {
   readonly order: number;
   run: RecordRun;
   at: number;
+  /** Of the record at `at`. */
   sec: number;
   fraction: number;
+  /** Of those taken last: where the last one begins, and how many. */
+  last: number;
+  records: number;
 }
 
 export class MergedReader implements RecordReader {
@@ -27,7 +31,6 @@ export class MergedReader implements RecordReader {
   readonly precision: Precision;
   readonly #readers: readonly RecordReader[];
   readonly #failed: (cause: unknown) => void;
-  /** Oldest first. */
   #heads: Head[] | undefined;
   readonly #bytes = new Uint8Array(BUFFER_SIZE);
   readonly #view = new DataView(this.#bytes.buffer);
@@ -63,39 +66,31 @@ export class MergedReader implements RecordReader {
     let out = 0;
     let last = 0;
     let records = 0;
-    for (;;) {
-      const head = heads[0];
-      if (head === undefined) break;
+    for (let head = heads[0]; head !== undefined; head = heads[0]) {
       if (head.at >= head.run.end) {
-        heads.shift();
-        if (await this.#refill(head)) insert(heads, head);
+        if (!(await this.#refill(head))) removeFirst(heads);
+        else sink(heads, 0);
         continue;
       }
-      const stretch = this.#stretch(head, heads[1]);
-      const size = stretch.end - head.at;
+      const { run, at } = head;
+      walk(head, earliest(heads[1], heads[2]));
+      const size = head.at - at;
       if (records === 0 && size >= WORTH_HANDING_ON) {
-        const { bytes, view, linktype } = head.run;
-        const run = {
-          bytes,
-          view,
-          start: head.at,
-          end: stretch.end,
-          last: stretch.last,
-          records: stretch.records,
-          linktype,
-        };
-        this.#advance(heads, head, stretch.end);
-        return run;
+        const { bytes, view, linktype } = run;
+        const handedOn = { bytes, view, start: at, end: head.at, last: head.last, records: head.records, linktype };
+        settle(heads, head);
+        return handedOn;
       }
       if (size > BUFFER_SIZE - out) {
-        if (records > 0) break;
-        throw new Error('unreachable: a stretch that is neither handed on nor fits the buffer');
+        if (records === 0) throw new Error('unreachable: records that are neither handed on nor fit the buffer');
+        head.at = at; // they come next
+        break;
       }
-      this.#bytes.set(head.run.bytes.subarray(head.at, stretch.end), out);
-      last = out + stretch.last - head.at;
+      this.#bytes.set(run.bytes.subarray(at, head.at), out);
+      last = out + head.last - at;
       out += size;
-      records += stretch.records;
-      this.#advance(heads, head, stretch.end);
+      records += head.records;
+      settle(heads, head);
     }
     if (records === 0) return undefined;
     return { bytes: this.#bytes, view: this.#view, start: 0, end: out, last, records, linktype: this.linktype };
@@ -109,18 +104,24 @@ export class MergedReader implements RecordReader {
     const heads: Head[] = [];
     for (const [order, reader] of this.#readers.entries()) {
       const run = await this.#nextOf(reader);
-      if (run !== undefined) insert(heads, headAt({ reader, order, run, at: run.start, sec: 0, fraction: 0 }));
+      if (run === undefined) continue;
+      const head = { reader, order, run, at: run.start, sec: 0, fraction: 0, last: 0, records: 0 };
+      readTime(head);
+      heads.push(head);
     }
+    for (let at = heads.length >> 1; at >= 0; at--) sink(heads, at);
     return heads;
   }
 
   async #nextOf(reader: RecordReader): Promise<RecordRun | undefined> {
     try {
-      return await reader.next();
+      const run = await reader.next();
+      if (run !== undefined) return run;
     } catch (cause) {
       this.#failed(cause);
-      return undefined;
     }
+    await reader.close(); // its memory is for the others
+    return undefined;
   }
 
   async #refill(head: Head): Promise<boolean> {
@@ -128,60 +129,86 @@ export class MergedReader implements RecordReader {
     if (run === undefined) return false;
     head.run = run;
     head.at = run.start;
-    headAt(head);
+    readTime(head);
     return true;
   }
-
-  /** The records of `head` that come before the first of `other`. */
-  #stretch(
-    head: Head,
-    other: Head | undefined,
-  ): { readonly end: number; readonly last: number; readonly records: number } {
-    const { run, at } = head;
-    const { view, end } = run;
-    if (other === undefined && at === run.start) return { end, last: run.last, records: run.records };
-    const { sec: otherSec, fraction: otherFraction } = other ?? { sec: Number.POSITIVE_INFINITY, fraction: 0 };
-    const first = other === undefined || head.order < other.order;
-    let next = at;
-    let last = at;
-    let records = 0;
-    while (next < end) {
-      const sec = view.getUint32(next + record.sec, true);
-      if (sec > otherSec) break;
-      if (sec === otherSec) {
-        const fraction = view.getUint32(next + record.fraction, true);
-        if (fraction > otherFraction || (fraction === otherFraction && !first)) break;
-      }
-      last = next;
-      next += RECORD_HEADER_LENGTH + view.getUint32(next + record.caplen, true);
-      records++;
-    }
-    return { end: next, last, records };
-  }
-
-  /** `head`, the first of `heads`, goes on at `at`. */
-  #advance(heads: Head[], head: Head, at: number): void {
-    head.at = at;
-    if (at >= head.run.end) return; // it stays first until it is refilled: its next record may be the oldest again
-    headAt(head);
-    heads.shift();
-    insert(heads, head);
-  }
 }
 
-function headAt(head: Head): Head {
+// Heads are a binary heap: none comes before the one at half its place.
+
+function comesBefore(a: Head, b: Head): boolean {
+  if (a.sec !== b.sec) return a.sec < b.sec;
+  return a.fraction === b.fraction ? a.order < b.order : a.fraction < b.fraction;
+}
+
+function earliest(a: Head | undefined, b: Head | undefined): Head | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return comesBefore(a, b) ? a : b;
+}
+
+/** Puts the head at `place` where it belongs, below those that come before it. */
+function sink(heads: Head[], place: number): void {
+  const head = heads[place];
+  if (head === undefined) return;
+  let at = place;
+  for (;;) {
+    const child = 2 * at + 1;
+    const left = heads[child];
+    const right = heads[child + 1];
+    const next = earliest(left, right);
+    if (next === undefined || comesBefore(head, next)) break;
+    heads[at] = next;
+    at = next === left ? child : child + 1;
+  }
+  heads[at] = head;
+}
+
+function removeFirst(heads: Head[]): void {
+  const last = heads.pop();
+  if (heads.length === 0 || last === undefined) return;
+  heads[0] = last;
+  sink(heads, 0);
+}
+
+function readTime(head: Head): void {
   head.sec = head.run.view.getUint32(head.at + record.sec, true);
   head.fraction = head.run.view.getUint32(head.at + record.fraction, true);
-  return head;
 }
 
-/** There are few heads, and the one that is put back most often belongs near the front. */
-function insert(heads: Head[], head: Head): void {
-  let place = 0;
-  for (const other of heads) {
-    const order = other.sec - head.sec || other.fraction - head.fraction || other.order - head.order;
-    if (order > 0) break;
-    place++;
+/** The first of the heads has gone on. At the end of its run it stays first: its next record may be the oldest again. */
+function settle(heads: Head[], head: Head): void {
+  if (head.at >= head.run.end) return;
+  readTime(head);
+  sink(heads, 0);
+}
+
+/** Takes the records of `head` that come before the first of `other`, and describes them in its `last` and `records`. */
+function walk(head: Head, other: Head | undefined): void {
+  const { view, end, start } = head.run;
+  if (other === undefined && head.at === start) {
+    head.last = head.run.last;
+    head.records = head.run.records;
+    head.at = end;
+    return;
   }
-  heads.splice(place, 0, head);
+  const otherSec = other === undefined ? Number.POSITIVE_INFINITY : other.sec;
+  const otherFraction = other === undefined ? 0 : other.fraction;
+  const first = other === undefined || head.order < other.order;
+  let at = head.at;
+  let last = at;
+  let records = 0;
+  while (at < end) {
+    const sec = view.getUint32(at + record.sec, true);
+    if (sec > otherSec) break;
+    if (sec === otherSec) {
+      const fraction = view.getUint32(at + record.fraction, true);
+      if (fraction > otherFraction || (fraction === otherFraction && !first)) break;
+    }
+    last = at;
+    at += RECORD_HEADER_LENGTH + view.getUint32(at + record.caplen, true);
+    records++;
+  }
+  head.at = at;
+  head.last = last;
+  head.records = records;
 }

@@ -33,5 +33,6 @@ export interface RecordReader {
    * with SyscallError.
    */
   next(): Promise<RecordRun | undefined>;
+  /** The last run is no longer valid. To be called once or more. */
   close(): Promise<void>;
 }
