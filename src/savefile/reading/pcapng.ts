@@ -212,6 +212,12 @@ export class PcapngReader implements RecordReader {
         return this.#damaged(at, 'the file has a section with a bad byte order magic field');
     }
     const length = view.getUint32(at + 4, this.#littleEndian);
+    // libpcap reads the first block in another way than the rest.
+    const first = this.#input.offset + at - this.#input.at === 0;
+    if (first) {
+      if (!this.#isSectionLength(at, length)) return undefined;
+      return at + length > end ? undefined : length;
+    }
     if (length < BLOCK_OVERHEAD)
       return this.#damaged(at, `block in pcapng dump file has a length of ${length} < ${BLOCK_OVERHEAD}`);
     if (length % 4 !== 0)
@@ -219,22 +225,14 @@ export class PcapngReader implements RecordReader {
     if (length > this.#largestBlock)
       return this.#damaged(at, `pcapng block size ${length} > maximum ${this.#largestBlock}`);
     if (at + length > end) return undefined;
-    // Not of the first block, which libpcap reads in another way.
-    const first = this.#input.offset + at - this.#input.at === 0;
-    if (!first && view.getUint32(at + length - 4, this.#littleEndian) !== length)
+    if (view.getUint32(at + length - 4, this.#littleEndian) !== length)
       return this.#damaged(at, "block total length in header and trailer don't match");
     return length;
   }
 
   #beginSection(at: number, length: number, first: boolean): void {
     const { view } = this.#input;
-    const least = BLOCK_OVERHEAD + SECTION_BODY;
-    if (length < least || length > LARGEST_SECTION_HEADER)
-      this.#damaged(
-        at,
-        `Section Header Block in pcapng dump file has invalid length ${least} < _${length}_ < ${LARGEST_SECTION_HEADER} (BT_SHB_INSANE_MAX)`,
-      );
-    else {
+    if (this.#isSectionLength(at, length)) {
       const major = view.getUint16(at + 12, this.#littleEndian);
       const minor = view.getUint16(at + 14, this.#littleEndian);
       if (first && (major !== 1 || (minor !== 0 && minor !== 2)))
@@ -242,6 +240,16 @@ export class PcapngReader implements RecordReader {
       else if (major !== 1) this.#damaged(at, `unknown pcapng savefile major version number ${major}`);
     }
     this.#interfaces = [];
+  }
+
+  #isSectionLength(at: number, length: number): boolean {
+    const least = BLOCK_OVERHEAD + SECTION_BODY;
+    if (length >= least && length <= LARGEST_SECTION_HEADER) return true;
+    this.#damaged(
+      at,
+      `Section Header Block in pcapng dump file has invalid length ${least} < _${length}_ < ${LARGEST_SECTION_HEADER} (BT_SHB_INSANE_MAX)`,
+    );
+    return false;
   }
 
   #addInterface(at: number, length: number): void {
