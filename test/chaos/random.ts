@@ -19,4 +19,11 @@ export class Random {
   whole(least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1));
   }
+
+  /** One of them, of which there is at least one. */
+  pick<T>(values: readonly T[]): T {
+    const value = values[this.whole(0, values.length - 1)];
+    if (value === undefined) throw new Error('unreachable: nothing to pick from');
+    return value;
+  }
 }

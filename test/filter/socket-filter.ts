@@ -13,6 +13,9 @@ const MSG_DONTWAIT = 0x40;
 /** A packet must have this many bytes: one bit and one more than that. */
 export const SHORTEST = 2;
 
+/** struct sock_filter { BPF_RET, 0, 0, 0 } */
+const RETURN_0 = Uint8Array.of(bpf.BPF_RET, 0, 0, 0, 0, 0, 0, 0);
+
 export class SocketFilter {
   readonly #fds: readonly [number, number];
   readonly #received = new Uint8Array(4096);
@@ -32,7 +35,11 @@ export class SocketFilter {
       return true;
     } catch (cause) {
       if (cause instanceof SyscallError && cause.code === 'EINVAL') return false;
+      // What a socket's programs take of memory is counted when they were found valid.
+      if (cause instanceof SyscallError && cause.code === 'ENOMEM') return true;
       throw cause;
+    } finally {
+      libc.attachFilter(this.#fds[1], RETURN_0); // a program that is replaced still counts while the next one is attached
     }
   }
 
