@@ -20,6 +20,7 @@ const pool: Chunk[] = [];
 /** RFC 1952 (two bytes) and RFC 8878. */
 const GZIP_MAGIC = 0x8b1f;
 const ZSTD_MAGIC = 0xfd2fb528;
+const MAGIC_LENGTH = 4;
 
 /** Gives bytes one after the other. */
 export interface ByteSource {
@@ -111,7 +112,7 @@ export class Input {
     const rest = this.end - this.at;
     let next = this.#spare;
     if (rest + RECORD_HEADER_LENGTH > next.start) {
-      const larger = new Chunk(Math.max(next.size, rest), 2 * rest);
+      const larger = new Chunk(Math.max(next.size, rest), 2 * rest + RECORD_HEADER_LENGTH);
       larger.bytes.set(next.bytes.subarray(next.start, next.start + count), larger.start);
       next = larger;
     }
@@ -141,12 +142,13 @@ export class Input {
     this.#closed = true;
     await this.#pending?.catch(() => {}); // a read under way must not meet another file behind this descriptor
     if (this.#fd !== STDIN) closeSync(this.#fd);
-    if (pool.length < 2) pool.push(...new Set([this.#chunk, this.#spare]));
+    const chunks = new Set([this.#chunk, this.#spare]);
+    if (pool.length < 2) pool.push(...[...chunks].filter(({ size }) => size === CHUNK_SIZE));
   }
 
   /** The first piece, and what it says of compression. */
   async #begin(): Promise<void> {
-    if (!(await this.has(4))) return;
+    if (!(await this.has(MAGIC_LENGTH))) return;
     const compression = compressionOf(this.view.getUint32(this.at, true));
     if (compression === undefined) return;
     const { Decompressor } = await import('./decompressor.ts');
