@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { SpanOffer } from '../../../src/capture/span-offer.ts';
 import { CaptureError } from '../../../src/errors.ts';
 import type { Precision } from '../../../src/savefile/header.ts';
@@ -19,10 +20,10 @@ export interface Copy {
   readonly failure: string | undefined;
 }
 
-/** A directory that is gone when the process ends, whatever becomes of the test. */
+/** A directory that is gone when the tests of the file are done, whatever becomes of them. */
 export function scratch(): string {
   const directory = mkdtempSync(join(tmpdir(), 'tsnetpcap-reading-'));
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  afterAll(() => rmSync(directory, { recursive: true }));
   return directory;
 }
 
