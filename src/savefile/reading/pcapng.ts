@@ -207,9 +207,9 @@ export class PcapngReader implements RecordReader {
     if (at + BLOCK_HEADER > end) return undefined;
     if (view.getUint32(at, true) === SECTION_HEADER) {
       if (at + BLOCK_OVERHEAD > end) return undefined;
-      this.#littleEndian = view.getUint32(at + BLOCK_HEADER, true) === BYTE_ORDER_MAGIC;
-      if (!this.#littleEndian && view.getUint32(at + BLOCK_HEADER, false) !== BYTE_ORDER_MAGIC)
-        return this.#damaged(at, 'the file has a section with a bad byte order magic field');
+      // With neither it stays as it was: libpcap looks at the block's length first.
+      for (const little of [true, false])
+        if (view.getUint32(at + BLOCK_HEADER, little) === BYTE_ORDER_MAGIC) this.#littleEndian = little;
     }
     const length = view.getUint32(at + 4, this.#littleEndian);
     // libpcap reads the first block in another way than the rest.
@@ -232,9 +232,13 @@ export class PcapngReader implements RecordReader {
 
   #beginSection(at: number, length: number, first: boolean): void {
     const { view } = this.#input;
-    if (this.#isSectionLength(at, length)) {
-      const major = view.getUint16(at + 12, this.#littleEndian);
-      const minor = view.getUint16(at + 14, this.#littleEndian);
+    const little = this.#littleEndian;
+    if (length < BLOCK_OVERHEAD + SECTION_BODY) this.#tooShort(at, SECTION_HEADER);
+    else if (view.getUint32(at + BLOCK_HEADER, little) !== BYTE_ORDER_MAGIC)
+      this.#damaged(at, 'the file has a section with a bad byte order magic field');
+    else {
+      const major = view.getUint16(at + 12, little);
+      const minor = view.getUint16(at + 14, little);
       if (first && (major !== 1 || (minor !== 0 && minor !== 2)))
         this.#damaged(at, `unsupported pcapng savefile version ${major}.${minor}`);
       else if (major !== 1) this.#damaged(at, `unknown pcapng savefile major version number ${major}`);

@@ -155,6 +155,18 @@ test.each([0, 12, 27, 29, 30, 48, 2 ** 20, 2 ** 20 + 1, 2 ** 24 + 4, 2 ** 32 - 4
   },
 );
 
+test.each([
+  ['of no byte order', (section: Buffer) => section.writeUInt32LE(0x1a2b3c4e, 8)],
+  ['of no byte order, whose lengths differ', (section: Buffer) => section.fill(0xff, 8)],
+  ['of no byte order, that is too long', (section: Buffer) => section.fill(0xff, 4)],
+  ['that is too short', (section: Buffer) => section.writeUInt32LE(24, 4) && section.writeUInt32LE(24, 20)],
+  ['of another version', (section: Buffer) => section.writeUInt16LE(2, 12)],
+])('another section, %s', async (_, damage) => {
+  const section = new Blocks(true).section().bytes;
+  damage(section);
+  await expectLikeTcpdump(Buffer.concat([WHOLE, section, WHOLE]));
+});
+
 test('a whole file of packets before their interface, and one without any', async () => {
   await expectLikeTcpdump(new Blocks(true).section().simple(packetOf(20)).bytes);
   await expectLikeTcpdump(new Blocks(true).section().bytes);
