@@ -261,7 +261,9 @@ export class Series extends Output {
     this.limits.startSec = interval.startSec;
     this.limits.endSec = interval.endSec;
     this.limits.records = this.#recordsLeft({ packets: 0 });
-    this.limits.bytes = rotateSize - this.#open.writer.size;
+    this.limits.bytes = Number.POSITIVE_INFINITY;
+    // A record that is larger than a file may be has one of its own: savefiles that are read hold any.
+    if (rotateSize < Number.POSITIVE_INFINITY) this.limits.records = Math.min(1, this.limits.records);
     this.dueMs = interval.endSec * 1000 + settleMs;
   }
 }

@@ -240,6 +240,17 @@ test('a series is cut by the time of the packets, its size and their number', ()
   expect(series('nothing', 'greater', '9999')).toEqual([]);
 });
 
+test('a packet that is larger than a file may be has one of its own', () => {
+  const records = [100, 9000, 100, 100].map((caplen, n) => ({ sec: NOON + n, fraction: 0, caplen, len: caplen }));
+  writeFileSync(path('large.pcap'), makeSavefile({ ...HEADER, records }));
+  mkdirSync(path('own'));
+  const out = join(path('own'), 'x-%s.pcap');
+  expect(read('large.pcap', '-w', out, '--rotate-size', '300')).toMatchObject({ status: 0, stderr: '' });
+  expect(savefilesIn(path('own')).map((file) => readSavefile(join(path('own'), file)).records.length)).toEqual([
+    1, 1, 2,
+  ]);
+});
+
 test('a directory of a series is read in order, and merges as one input', () => {
   const series = path('series');
   mkdirSync(series);
