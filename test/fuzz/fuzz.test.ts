@@ -8,6 +8,7 @@ const SEED = 1;
 test.each([
   ['reader', 4000],
   ['filter', 1200],
+  ['merge', 1500],
 ])('%s', async (name, count) => {
   const line = await fuzz(name, { seed: SEED, first: 0, count, seconds: 1_000_000 });
   process.stdout.write(`seed ${SEED}: ${line}\n`);

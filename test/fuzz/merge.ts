@@ -130,11 +130,13 @@ function randomChoice(random: Random): Choice {
   };
 }
 
-/** Undefined for an expression that libpcap does not take. */
+/** Undefined for an expression that libpcap does not take, or of whose program C does not define the result (geneve). */
 function programOf(random: Random): Program | undefined {
   const expression = randomExpression(random, 2);
   try {
-    return compileOffline(expression, { linktype: LINKTYPE, snaplen: SNAPLEN });
+    const program = compileOffline(expression, { linktype: LINKTYPE, snaplen: SNAPLEN });
+    compilePacketFilter(program, 'kernel');
+    return program;
   } catch (cause) {
     if (cause instanceof CaptureError && cause.code === 'ERR_FILTER') return undefined;
     throw cause;
@@ -146,6 +148,8 @@ class Files implements RecordSink {
   readonly files: Buffer[][] = [];
   readonly limits: Limits = { startSec: 0, endSec: 0, records: 0, bytes: 0 };
   readonly #shape: Shape;
+  #records = 0;
+  #bytes = 0;
 
   constructor(shape: Shape) {
     this.#shape = shape;
@@ -153,8 +157,10 @@ class Files implements RecordSink {
 
   take(span: Readonly<RecordSpan>): boolean {
     this.files.at(-1)?.push(Buffer.from(span.bytes));
-    this.limits.records -= span.records;
-    this.limits.bytes -= span.bytes.length;
+    this.#records += span.records;
+    this.#bytes += span.bytes.length;
+    this.limits.records = this.#shape.records - this.#records;
+    this.limits.bytes = this.#shape.bytes - this.#bytes;
     return true;
   }
 
@@ -165,7 +171,11 @@ class Files implements RecordSink {
   cut(sec: number): boolean {
     const { records, bytes, seconds } = this.#shape;
     const startSec = sec - (sec % seconds);
-    Object.assign(this.limits, { startSec, endSec: startSec + seconds, records, bytes });
+    // One record of any size fits into a file, as in a Series.
+    const most = bytes === ENDLESS ? records : 1;
+    Object.assign(this.limits, { startSec, endSec: startSec + seconds, records: most, bytes: ENDLESS });
+    this.#records = 0;
+    this.#bytes = 0;
     this.files.push([]);
     return true;
   }
