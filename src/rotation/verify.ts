@@ -185,18 +185,20 @@ async function* extraFiles(
     for (let looks = 0; found !== undefined && looks < LOOKS; looks++) {
       if (looks > 0) await setTimeout(LOOKS_MS);
       for (const series of all) series.chain.refresh();
-      // Gone, renamed or entered in the meantime.
-      found = list(directory).includes(fileName) ? extraFile(directory, all, fileName) : undefined;
-      if (!isYoung(join(directory, fileName))) break;
+      found = extraFile(directory, all, fileName);
+      const ageMs = changedAgo(join(directory, fileName)); // asked last, as extraFile looks for others of its name
+      if (ageMs === undefined)
+        found = undefined; // deleted or renamed in the meantime
+      else if (ageMs >= YOUNG_MS) break;
     }
     if (found !== undefined) yield found;
   }
 }
 
-/** A savefile without `.part` is there a moment before its first line. */
-function isYoung(path: string): boolean {
-  const ctimeMs = lstatSync(path, { throwIfNoEntry: false })?.ctimeMs;
-  return ctimeMs !== undefined && Date.now() - ctimeMs < YOUNG_MS;
+/** Milliseconds, undefined when it is gone. A savefile without `.part` is there a moment before its first line. */
+function changedAgo(path: string): number | undefined {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? undefined : Date.now() - stat.ctimeMs;
 }
 
 function extraFile(directory: string, all: readonly VerifiedSeries[], fileName: string): Finding | undefined {
