@@ -11,12 +11,17 @@ import type { ByteSource } from './input.ts';
 const PIECE_SIZE = 32 * 1024;
 
 /** Undefined before Node 22.15. */
-const { createZstdDecompress } = zlib as { createZstdDecompress?: (options: zlib.ZlibOptions) => Transform };
+const { createZstdDecompress } = zlib as {
+  createZstdDecompress?: (options: zlib.ZlibOptions) => Transform & zlib.Zlib;
+};
 
 export class Decompressor implements ByteSource {
   readonly #source: ByteSource;
   readonly #name: string;
-  readonly #stream: Transform;
+  readonly #format: CompressionFormat;
+  #stream: Transform & zlib.Zlib;
+  /** How many bytes of zstd this stream was given. */
+  #fed = 0;
   /** Compressed bytes that were read already. */
   readonly #begun: Uint8Array[];
   readonly #piece = new Uint8Array(PIECE_SIZE);
@@ -31,16 +36,24 @@ export class Decompressor implements ByteSource {
   constructor(source: ByteSource, format: CompressionFormat, begun: readonly Uint8Array[], name: string) {
     this.#source = source;
     this.#name = name;
-    this.#stream = createDecompressor(format, name);
+    this.#format = format;
+    this.#stream = this.#createStream();
     this.#begun = begun.flatMap((bytes) =>
       Array.from({ length: Math.ceil(bytes.length / PIECE_SIZE) }, (_, n) =>
         bytes.subarray(n * PIECE_SIZE, (n + 1) * PIECE_SIZE),
       ),
     );
-    this.#stream.on('data', (bytes: Uint8Array) => this.#ready.push(bytes));
-    this.#stream.on('error', (cause: Error) => {
+  }
+
+  #createStream(): Transform & zlib.Zlib {
+    const stream = createDecompressor(this.#format, this.#name);
+    stream.on('data', (bytes: Uint8Array) => this.#ready.push(bytes));
+    stream.on('error', (cause: Error) => {
       this.#failure = cause;
     });
+    stream.once('end', () => stream.destroy());
+    this.#fed = 0;
+    return stream;
   }
 
   async read(into: Uint8Array, at: number): Promise<number> {
@@ -80,10 +93,17 @@ export class Decompressor implements ByteSource {
         stream.end();
       }
     });
+    if (this.#format !== 'zstd' || this.#failure !== undefined) return;
+    // Node ends with a frame; of gzip's members it goes on with the next by itself.
+    this.#fed += piece.length;
+    const unread = this.#fed - stream.bytesWritten;
+    if (unread === 0) return;
+    this.#begun.unshift(piece.subarray(piece.length - unread));
+    this.#stream = this.#createStream();
   }
 }
 
-function createDecompressor(format: CompressionFormat, name: string): Transform {
+function createDecompressor(format: CompressionFormat, name: string): Transform & zlib.Zlib {
   const options = { chunkSize: 16 * 1024 };
   if (format === 'gzip') return zlib.createGunzip(options);
   if (createZstdDecompress !== undefined) return createZstdDecompress(options);

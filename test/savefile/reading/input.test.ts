@@ -1,12 +1,14 @@
 // Files in pieces, compressed ones too: whatever the size of a piece, the bytes are the same, and what was compressed
 // before a damage comes out before the error.
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Input } from '../../../src/savefile/reading/input.ts';
+import { PROGRAM } from '../../program.ts';
 import { copyByTcpdump, copyByUs, scratch } from './judge.ts';
 import { MICRO, makeSavefile } from './make-savefile.ts';
 
@@ -67,6 +69,26 @@ test('zstd where this Node has it, and a clear word where not', async () => {
   const { bytes, failure } = await copyByUs(path('whole.zst'), path('copy'));
   if (process.versions['zstd'] === undefined) expect(failure).toMatch(/zstd needs Node 22.15 or newer, this is \d/);
   else expect(bytes?.equals(savefile)).toBe(true);
+});
+
+test.each(['22', '24'])('zstd in several frames, by Node %s', (major) => {
+  const newer = `../../../node_modules/.cache/node-${major}/node_modules/current/bin/node`;
+  const node = fileURLToPath(new URL(newer, import.meta.url));
+  const frame = (bytes: Buffer): Buffer => execFileSync('zstd', ['-q', '-c'], { input: bytes });
+  const skippable = (length: number): Buffer => {
+    const bytes = Buffer.alloc(length);
+    bytes.writeUInt32LE(0x184d2a50);
+    bytes.writeUInt32LE(length - 8, 4);
+    return bytes;
+  };
+  const first = frame(savefile.subarray(0, 777));
+  // Its end is that of what is read at a time.
+  const filling = skippable(32 * 1024 - first.length);
+  const others = [777, 778, 60_000, 400_000].map((from, n, all) => frame(savefile.subarray(from, all[n + 1])));
+  writeFileSync(path('frames.zst'), Buffer.concat([first, filling, frame(Buffer.alloc(0)), ...others]));
+  const args = [PROGRAM, 'read', path('frames.zst'), '-w', path('copy')];
+  expect(spawnSync(node, args, { encoding: 'latin1' })).toMatchObject({ status: 0, stderr: '' });
+  expect(readFileSync(path('copy')).equals(savefile)).toBe(true);
 });
 
 test('a compressed file that is cut off or damaged gives what is before that', async () => {
