@@ -331,7 +331,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s ends --wait-for-interface: exit co
 test('--wait-for-interface begins at once with an interface that is there, and with any', async () => {
   for (const device of ['cap0', 'any']) {
     const program = start('-i', device, '--wait-for-interface');
-    await program.says(/^tsnetpcap: listening on /);
+    await program.says(/^tsnetpcap: listening on /m);
     await program.stop();
   }
 });
