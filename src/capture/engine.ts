@@ -47,17 +47,19 @@ export const CAPABILITIES: Readonly<Record<CapabilityName, Capability>> = {
 };
 
 export interface EngineOptions extends KeepOptions {
-  /** Undefined: the first that takes all the other options. */
+  /** Default the first that takes all the other options. */
   readonly engine: Engine | undefined;
+  /** Also packets that are for other machines, as far as the network card gets to see them; not on `any`. Default true. */
   readonly promiscuous: boolean;
+  /** Of timestamps. Default micro. */
   readonly precision: Precision;
   /** Name of the link type that was asked for. */
   readonly linktype: string | undefined;
-  /** Monitor mode, of wireless interfaces. */
+  /** Monitor mode, of wireless interfaces. Default false. */
   readonly monitor: boolean;
-  /** Who stamps packets, as pcap-tstamp(7) calls it; undefined for the device's default. */
+  /** Who stamps packets, as pcap-tstamp(7) calls it. Default the device's own, which for network interfaces is the kernel. */
   readonly timestampType: string | undefined;
-  /** Bytes between kernel and program. */
+  /** Bytes between kernel and program, 1 KiB to 4 GiB. Default 16 MiB. */
   readonly ringMemory: number;
 }
 

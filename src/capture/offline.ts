@@ -1,9 +1,9 @@
 // Reading savefiles into an output: what a capture session is to a live source. Run by run, as the reader gives them; the
 // event loop turns between two runs, so that signals and timers are seen.
 import { setTimeout } from 'node:timers/promises';
-import { CaptureError, SavefileError } from '../errors.ts';
+import { CaptureError } from '../errors.ts';
 import type { LedgerEvent } from '../rotation/ledger-entry.ts';
-import type { RecordReader, RecordRun } from '../savefile/reading/record-run.ts';
+import { checkLinktype, type RecordReader, type RecordRun } from '../savefile/reading/record-run.ts';
 import type { Selection } from '../savefile/reading/selection.ts';
 import type { Limits, RecordSink } from '../savefile/sink.ts';
 import { SpanOffer } from './span-offer.ts';
@@ -90,11 +90,7 @@ export class OfflineSession {
   }
 
   async #write(run: RecordRun): Promise<void> {
-    const { linktype } = this.#reader;
-    if (run.linktype !== linktype) {
-      const text = `an interface has a type ${run.linktype} different from the type of the first interface`;
-      throw new SavefileError(this.#reader.name, 0, `${text}, ${linktype}: one pcap file has one link type`);
-    }
+    checkLinktype(this.#reader, run);
     const selection = this.#selection;
     selection.begin(run);
     if (this.#output === undefined) {

@@ -3,13 +3,12 @@
 import { type CompiledFilter, compileFilter } from '../filter/compile.ts';
 import { compilePacketFilter } from '../filter/packet-filter.ts';
 import type { FileHeader } from '../savefile/header.ts';
-import type { Output } from '../savefile/output.ts';
 import { SingleFile } from '../savefile/single-file.ts';
 import type { Account } from '../service/account.ts';
 import { chooseEngine, type Engine } from './engine.ts';
-import type { CaptureOptions } from './options.ts';
+import { type CaptureOptions, type CaptureRequest, completeOptions } from './options.ts';
 import { RingSource } from './ring/ring-source.ts';
-import { CaptureSession } from './session.ts';
+import { CaptureSession, type SessionOutput } from './session.ts';
 import type { PacketSource } from './source.ts';
 
 /** The kernel hands over a block that is not full after this time, so that is how old a packet gets in the ring. */
@@ -19,16 +18,27 @@ const IMMEDIATE_RETIRE_MS = 1;
 /** Retiring is as late as the kernel's timers are coarse, and we wake up behind it. */
 const SETTLE_MS: number = 2 * BLOCK_RETIRE_MS;
 
+/** Packets already come, into the kernel's ring: now `session.run()`, and when that has settled `source.close()`. */
 export interface OpenCapture {
   readonly session: CaptureSession;
   readonly source: PacketSource;
-  readonly output: Output;
+  readonly output: SessionOutput;
   /** As tcpdump says it: `any, link-type LINUX_SLL2 (Linux cooked v2), snapshot length 96 bytes`. */
   readonly description: string;
 }
 
-/** Rejects with OptionError, PcapError, SyscallError, CaptureError. */
-export async function openCapture(options: CaptureOptions, notice: (text: string) => void): Promise<OpenCapture> {
+/**
+ * Begins a capture; it needs CAP_NET_RAW. `notice` is called with what a user should know, one line: a filter that the
+ * kernel does not run, storage that fails, an interface that goes. Default nothing is told.
+ *
+ * Rejects with OptionError, PcapError, SyscallError, CaptureError ERR_FILTER, ERR_LIBPCAP, or when another process writes the
+ * series.
+ */
+export async function openCapture(
+  request: CaptureRequest,
+  notice: (text: string) => void = () => {},
+): Promise<OpenCapture> {
+  const options = completeOptions(request);
   const filter = compileFilter(options);
   const engine = chooseEngine(options, filter.device, filter.packetSocket, filter.userSpace !== undefined);
   for (const warning of filter.warnings) notice(warning);
@@ -89,7 +99,7 @@ async function openOutput(
   startMs: number,
   account: Account | undefined,
   notice: (text: string) => void,
-): Promise<Output> {
+): Promise<SessionOutput> {
   const { output, count } = options;
   if (output.kind === 'file') {
     // It will be the only one, so it may lie where the user could not make another.
@@ -98,12 +108,17 @@ async function openOutput(
     return file;
   }
   account?.become();
+  if (output.kind === 'packets') {
+    const { PacketOutput } = await import('./packet-output.ts');
+    return new PacketOutput(output.each, header, count);
+  }
   if (output.kind === 'tcpdump') {
     const { openTcpdumpFiles } = await import('./open-tcpdump-files.ts');
     return openTcpdumpFiles(output, header, count, { startMs, settleMs: SETTLE_MS, notice });
   }
   // One file needs nothing of a series, and loading that takes a sixth of the start.
   const { openSeries } = await import('./open-series.ts');
+  const { startEvent } = await import('./start-event.ts');
   const context = { startMs, counts: () => source.statistics(), settleMs: SETTLE_MS, notice };
-  return openSeries(options, output, filter, header, context);
+  return openSeries(output, header, count, startEvent(options, output, header, filter), context);
 }

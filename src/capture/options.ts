@@ -1,38 +1,73 @@
-// What a capture can be told: one parser per kind of value, each with its bound. Everything is checked here, and what it is
-// written into in output-options.ts, before any descriptor is opened; an error names the option, the value and what is
-// allowed.
+// What a capture can be told: its options and their defaults, and one parser per kind of value, each with its bound.
+// Everything is checked here, and what it is written into in output-options.ts, before any descriptor is opened; an error
+// names the option, the value and what is allowed.
 import { OptionError } from '../errors.ts';
-import type { Direction, FilterOptions } from '../filter/compile.ts';
-import type { SnaplenClass } from '../filter/kept-bytes.ts';
+import { type Direction, FILTER_DEFAULTS, type FilterOptions } from '../filter/compile.ts';
+import { checkWhole, type Given, withDefaults } from '../filter/given.ts';
+import { MAX_SAMPLE_FLOWS, type SnaplenClass } from '../filter/kept-bytes.ts';
 import { parseDuration } from '../rotation/duration.ts';
 import { MAXIMUM_SNAPLEN, type Precision } from '../savefile/header.ts';
+import type { Packet } from '../savefile/packets.ts';
 import { ENGINES, type Engine, type EngineOptions } from './engine.ts';
-import type { OutputOptions, SyncPolicy } from './output-options.ts';
+import type { OutputOptions } from './output-options.ts';
+import { OWNER_READ_WRITE, type SyncPolicy } from './series-options.ts';
 
-export const DEFAULT_DEVICE = 'any';
-export const DEFAULT_RING_MEMORY: number = 16 * 2 ** 20;
+const MIN_RING_MEMORY = 1024;
 const MAX_RING_MEMORY = 4 * 2 ** 30;
 const MAX_RING_FILES = 1_000_000;
-const MAX_SAMPLE_FLOWS = 1_000_000;
 const MAX_INT = 2 ** 31 - 1;
-const OWNER_READ_WRITE = 0o600;
 const MAX_DURATION_SEC = 10 * 366 * 86400;
 
 export interface CaptureOptions extends FilterOptions, EngineOptions {
   readonly monitor: boolean;
-  /** Hand over every packet as soon as it is there, instead of many at a time. */
+  /** Hand over every packet as soon as it is there, instead of many at a time up to 100 ms later. Default false. */
   readonly immediate: boolean;
-  /** Wait until the interface is there and up. */
-  readonly waitForInterface: boolean;
-  /** End when the interface is removed. */
+  /** End when the interface is removed, instead of waiting for the next one of its name. Default false. */
   readonly exitOnDown: boolean;
-  readonly output: OutputOptions;
-  /** Whom to go on as once packets can come; ignored where we are not root. */
+  /** Where the packets go. It has no default. */
+  readonly output: OutputOptions | PacketConsumer;
+  /** Name of the user that the process becomes once packets can come; ignored where it is not root's. Default none. */
   readonly user: string | undefined;
-  /** Stop after so many packets, Infinity for never. */
+  /** Stop after so many packets. Default Infinity, never. */
   readonly count: number;
-  /** Stop after this time, Infinity for never. */
+  /** Stop after so many milliseconds. Default Infinity, never. */
   readonly durationMs: number;
+}
+
+/** A capture as it is asked for: only the output has no default. */
+export type CaptureRequest = Given<Omit<CaptureOptions, 'output'>> & Pick<CaptureOptions, 'output'>;
+
+/** What holds for options that are left out. */
+export const CAPTURE_DEFAULTS: Omit<CaptureOptions, 'output'> = {
+  ...FILTER_DEFAULTS,
+  engine: undefined,
+  promiscuous: true,
+  monitor: false,
+  immediate: false,
+  timestampType: undefined,
+  exitOnDown: false,
+  ringMemory: 16 * 2 ** 20,
+  precision: 'micro',
+  user: undefined,
+  count: Number.POSITIVE_INFINITY,
+  durationMs: Number.POSITIVE_INFINITY,
+};
+
+/** What is not said gets its default. @throws OptionError for a number out of bounds */
+export function completeOptions(request: CaptureRequest): CaptureOptions {
+  const options = { ...withDefaults(CAPTURE_DEFAULTS, request), output: request.output };
+  const { ringMemory, count, durationMs } = options;
+  checkWhole('ringMemory', ringMemory, MIN_RING_MEMORY, MAX_RING_MEMORY);
+  if (count !== Number.POSITIVE_INFINITY) checkWhole('count', count, 1, Number.MAX_SAFE_INTEGER);
+  if (!(durationMs >= 0)) throw new OptionError('durationMs', String(durationMs), 'expected milliseconds, or Infinity');
+  return options;
+}
+
+/** No file: a function of the caller's gets each packet, in the order in which the kernel gave them. */
+export interface PacketConsumer {
+  readonly kind: 'packets';
+  /** Called for each packet; its `data` is valid until this returns. What it throws ends the capture. */
+  readonly each: (packet: Packet) => void;
 }
 
 const FILE_SIZE_UNITS: Readonly<Record<string, number>> = { '': 1e6, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
@@ -71,7 +106,6 @@ export function parseProgram(option: string, text: string): string {
 /** Permission bits in octal. @throws OptionError */
 export function parseFileMode(option: string, text: string): number {
   const mode = /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
-  // Without it we could not adopt what a crash left.
   if ((mode & OWNER_READ_WRITE) === OWNER_READ_WRITE) return mode;
   throw new OptionError(option, text, 'expected three octal digits from 600 to 777, such as 640');
 }
@@ -85,10 +119,7 @@ export function parseEngine(option: string, text: string): Engine {
 
 /** A decimal number (no sign, fraction or exponent) from `min` to `max`. */
 export function parseWhole(option: string, text: string, min: number, max: number): number {
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= min && value <= max))
-    throw new OptionError(option, text, `expected a whole number from ${min} to ${max}`);
-  return value;
+  return checkWhole(option, /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN, min, max, text);
 }
 
 /** As for tcpdump 0 stands for the largest, and the number may be hexadecimal or octal as in C. */
@@ -150,7 +181,7 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 2 ** 10, MiB: 2 **
 export function parseRingMemory(option: string, text: string): number {
   const [, digits = '', unit = ''] = /^(\d{1,12})(KiB|MiB|GiB)?$/.exec(text) ?? [];
   const value = digits === '' ? Number.NaN : Number(digits) * (UNITS[unit] ?? 1);
-  if (!(value >= 1024 && value <= MAX_RING_MEMORY)) {
+  if (!(value >= MIN_RING_MEMORY && value <= MAX_RING_MEMORY)) {
     throw new OptionError(option, text, 'expected a size from 1KiB to 4GiB, such as 64MiB');
   }
   return value;

@@ -1,20 +1,18 @@
 // What a capture, or a selection of savefiles, is written into, as the options have it: a single file, the files of -C and
 // -G, or a series, and the rules between the options that decide it. Checked before anything is opened.
 import { CaptureError, OptionError } from '../errors.ts';
-import { localZone, utcZone, type Zone } from '../native/time.ts';
-import { IntervalClock } from '../rotation/clock.ts';
+import { localZone, type Zone } from '../native/time.ts';
 import type { CompressionFormat } from '../rotation/compression-format.ts';
-import { SavefileName } from '../rotation/name.ts';
-import type { FreeSpace, Retention } from '../rotation/retention.ts';
+import type { FreeSpace } from '../rotation/retention.ts';
 import { FILE_HEADER_LENGTH, RECORD_HEADER_LENGTH } from '../savefile/header.ts';
+import { planSeries, type SeriesOutput, type SyncPolicy } from './series-options.ts';
 
 export const DEFAULT_SERIES = '/var/log/netpcap/pcap-%Y%m%d%H%M%S.pcap';
-const DEFAULT_ROTATE_SEC = 3600;
-const DEFAULT_FILE_MODE = 0o640;
 const LONGEST_HEADERS: number = FILE_HEADER_LENGTH + RECORD_HEADER_LENGTH;
 
+/** `file`: one savefile, emptied first unless `noClobber`, `-` for stdout. */
 export type OutputOptions =
-  | { readonly kind: 'file'; readonly path: string; readonly noClobber: boolean }
+  | { readonly kind: 'file'; readonly path: string; readonly noClobber?: boolean | undefined }
   | TcpdumpOutput
   | SeriesOutput;
 
@@ -28,27 +26,6 @@ export interface TcpdumpOutput {
   readonly files: number | undefined;
   readonly command: string | undefined;
 }
-
-export interface SeriesOutput {
-  readonly kind: 'series';
-  readonly zone: Zone;
-  readonly name: SavefileName;
-  readonly clock: IntervalClock;
-  /** At how many packets, and before how many bytes, a file is full; Infinity for never. */
-  readonly rotatePackets: number;
-  readonly rotateSize: number;
-  readonly retention: Retention;
-  readonly fileMode: number;
-  readonly part: boolean;
-  readonly sync: SyncPolicy;
-  readonly compress: CompressionFormat | undefined;
-  /** A program to run for each complete savefile. */
-  readonly command: string | undefined;
-  readonly ledger: boolean;
-}
-
-/** When savefiles are synced: never, at their end, or every so many seconds and at their end. */
-export type SyncPolicy = 'none' | 'close' | number;
 
 /** The options that decide between a single file and a series, as the user gave them. */
 export interface OutputRequest {
@@ -99,7 +76,7 @@ const NEGATIVE = { clobber: '--no-clobber', part: '--no-part', ledger: '--no-led
  * room for one packet. @throws CaptureError ERR_OPTION, also when there is nothing to write to
  */
 export function chooseOutput(request: OutputRequest, snaplen: number): OutputOptions {
-  const { w, C, G = 0, W, rotate, utc = false, clobber = true, part = true, ledger = true } = request;
+  const { w, C, G = 0, W, rotate, clobber = true, part = true, ledger = true } = request;
   const given = optionGiven(request, MAKE_A_SERIES);
   if (w === undefined && given === undefined)
     throw new CaptureError(
@@ -131,27 +108,14 @@ export function chooseOutput(request: OutputRequest, snaplen: number): OutputOpt
   const least = LONGEST_HEADERS + snaplen;
   if (request.rotateSize !== undefined && request.rotateSize < least)
     throw new OptionError('--rotate-size', String(request.rotateSize), `the largest packet kept needs ${least} bytes`);
-  const zone = utc ? utcZone() : localZone();
-  return {
-    kind: 'series',
-    zone,
-    name: new SavefileName(w ?? DEFAULT_SERIES, zone),
-    clock: new IntervalClock(rotate ?? DEFAULT_ROTATE_SEC, zone),
-    rotatePackets: request.rotatePackets ?? Number.POSITIVE_INFINITY,
-    rotateSize: request.rotateSize ?? Number.POSITIVE_INFINITY,
-    retention: {
-      keep: request.ring,
-      maxAgeSec: request.maxAge,
-      maxBytes: request.maxBytes,
-      minFree: request.minFree,
-    },
-    fileMode: request.fileMode ?? DEFAULT_FILE_MODE,
-    part,
-    sync: request.sync ?? 'close',
-    compress: request.compress,
+  return planSeries({
+    ...request,
+    pattern: w ?? DEFAULT_SERIES,
+    rotateSec: rotate,
+    keep: request.ring,
+    maxAgeSec: request.maxAge,
     command: request.z,
-    ledger,
-  };
+  });
 }
 
 /** `lettered`: -C or -G. Neither means what our own options do, so they are not mixed. @throws OptionError */

@@ -18,6 +18,9 @@ const HELD_WAIT_MS = 10;
 /** A packet that another processor has just let pass the old filter is in the ring after this time. */
 const REFUSED_MS = 5;
 
+/** As much of an Output as a session needs. */
+export type SessionOutput = Pick<Output, keyof Output>;
+
 export interface SessionOptions {
   /** Stop after this time, Infinity for never. */
   readonly durationMs: number;
@@ -42,16 +45,18 @@ export interface SessionStatistics extends SourceStatistics {
 
 export class CaptureSession {
   readonly #source: PacketSource;
-  readonly #output: Output;
+  readonly #output: SessionOutput;
   readonly #options: SessionOptions;
   #stopping = false;
   #rotating = false;
   #tickMs = 0;
   #wallOffsetMs = 0;
+  /** Of the whole capture, when it is over. */
+  #ended: SessionStatistics | undefined;
   /** As the source last saw it. */
   #away: Absence | undefined;
 
-  constructor(source: PacketSource, output: Output, options: SessionOptions) {
+  constructor(source: PacketSource, output: SessionOutput, options: SessionOptions) {
     this.#source = source;
     this.#output = output;
     this.#options = options;
@@ -67,7 +72,9 @@ export class CaptureSession {
     this.#rotating = true;
   }
 
+  /** Up to now, and when `run()` is over, of the whole capture, also when the source is closed. */
   statistics(): SessionStatistics {
+    if (this.#ended !== undefined) return this.#ended;
     const { written, late, noSpace, held } = this.#output;
     const source = this.#source.statistics();
     return { ...source, written, late, noSpace, unread: source.unread + held };
@@ -75,7 +82,11 @@ export class CaptureSession {
 
   /**
    * Captures until stopped, or until the count or the duration is reached. Closes the output, not the source, and resolves
-   * when the last savefile is complete.
+   * when the last savefile is complete. To be called once.
+   *
+   * While it waits for packets, nothing else runs in this thread but what a packet, a signal or a descriptor wakes: timers
+   * are up to a second late. Rejects with CaptureError when no packet will ever come again, and with what the output fails
+   * with, SyscallError where it is a file.
    */
   async run(): Promise<void> {
     const endMs = performance.now() + this.#options.durationMs;
@@ -104,7 +115,8 @@ export class CaptureSession {
     } finally {
       if (this.#source.away !== undefined) this.#recordGap(this.#source.away);
       this.#output.close();
-      await this.#output.settled({ type: 'stop', ...this.statistics() });
+      this.#ended = this.statistics();
+      await this.#output.settled({ type: 'stop', ...this.#ended });
     }
   }
 

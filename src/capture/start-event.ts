@@ -10,7 +10,10 @@ import type { LedgerEvent } from '../rotation/ledger-entry.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import { VERSION } from '../version.ts';
 import type { CaptureOptions } from './options.ts';
-import type { SeriesOutput } from './output-options.ts';
+import type { SeriesOutput } from './series-options.ts';
+
+type Start = LedgerEvent & { readonly type: 'start' };
+type EveryStart = 'type' | 'version' | 'node' | 'host' | 'pid' | 'zoneOffset' | 'pattern';
 
 export function startEvent(
   options: CaptureOptions,
@@ -19,13 +22,7 @@ export function startEvent(
   filter: CompiledFilter,
 ): LedgerEvent {
   return {
-    type: 'start',
-    version: VERSION,
-    node: process.versions.node,
-    host: hostname(),
-    pid: process.pid,
-    zoneOffset: output.zone.offsetAt(Math.floor(Date.now() / 1000)),
-    pattern: output.name.pattern,
+    ...ofEverySeries(output),
     device: filter.device,
     interfaces: interfaces(filter.device),
     ...header,
@@ -37,7 +34,24 @@ export function startEvent(
   };
 }
 
-function kept(options: CaptureOptions): Pick<LedgerEvent & { type: 'start' }, 'kept'> {
+/** Of a series whose packets a program brings itself. */
+export function startWithoutDevice(output: SeriesOutput, header: FileHeader): LedgerEvent {
+  return { ...ofEverySeries(output), device: '', interfaces: [], ...header, filter: '', exclude: [], program: '' };
+}
+
+function ofEverySeries({ zone, name }: SeriesOutput): Pick<Start, EveryStart> {
+  return {
+    type: 'start',
+    version: VERSION,
+    node: process.versions.node,
+    host: hostname(),
+    pid: process.pid,
+    zoneOffset: zone.offsetAt(Math.floor(Date.now() / 1000)),
+    pattern: name.pattern,
+  };
+}
+
+function kept(options: CaptureOptions): Pick<Start, 'kept'> {
   const { snaplen, snaplenFor = [], keepNames = false, headersOnly = false, sampleFlows = 1 } = options;
   if (snaplenFor.length === 0 && !keepNames && !headersOnly && sampleFlows === 1) return {};
   const names = keepNames ? nameBytes(options) : null;

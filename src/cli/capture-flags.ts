@@ -2,7 +2,7 @@
 // its place in man/tsnetpcap.8 and its run in the comparison with tcpdump; tests say so when one is missing.
 import { ENGINES, type Engine } from '../capture/engine.ts';
 import * as options from '../capture/options.ts';
-import type { SyncPolicy } from '../capture/output-options.ts';
+import type { SyncPolicy } from '../capture/series-options.ts';
 import type { Direction } from '../filter/compile.ts';
 import type { SnaplenClass } from '../filter/kept-bytes.ts';
 import type { CompressionFormat } from '../rotation/compression-format.ts';

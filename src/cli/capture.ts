@@ -36,7 +36,7 @@ export function captureCommand(version: string): Command {
 async function capture(words: readonly string[], flags: CaptureFlags): Promise<void> {
   if (flags.D) return listDevices();
   const expression = flags.F === undefined ? words.join(' ') : readExpression(flags.F);
-  const device = flags.interface ?? options.DEFAULT_DEVICE;
+  const device = flags.interface ?? options.CAPTURE_DEFAULTS.device;
   const filterOptions: FilterOptions = {
     device,
     snaplen: flags.snaplen,
@@ -57,33 +57,32 @@ async function capture(words: readonly string[], flags: CaptureFlags): Promise<v
     return readLikeTcpdump(flags, expression);
   }
   if (flags.d !== undefined) return printProgram(filterOptions, flags.interface !== undefined, flags.d);
-  const captureOptions: options.CaptureOptions = {
+  const request: options.CaptureRequest = {
     ...filterOptions,
     engine: flags.engine,
-    promiscuous: flags.p !== false,
-    monitor: flags.I === true,
-    immediate: flags.immediateMode === true,
-    timestampType: flags.j === undefined ? undefined : offeredTimestampType(filterOptions.device, flags.j),
-    waitForInterface: flags.waitForInterface === true,
-    exitOnDown: flags.exitOnDown === true,
-    ringMemory: flags.B ?? flags.ringMemory ?? options.DEFAULT_RING_MEMORY,
+    promiscuous: flags.p,
+    monitor: flags.I,
+    immediate: flags.immediateMode,
+    timestampType: flags.j === undefined ? undefined : offeredTimestampType(device, flags.j),
+    exitOnDown: flags.exitOnDown,
+    ringMemory: flags.B ?? flags.ringMemory,
     precision: flags.timeStampPrecision,
     output: chooseOutput(flags, largestKept(flags)),
     user: flags.Z,
-    count: flags.c ?? Number.POSITIVE_INFINITY,
-    durationMs: (flags.duration ?? Number.POSITIVE_INFINITY) * 1000,
+    count: flags.c,
+    durationMs: flags.duration === undefined ? undefined : flags.duration * 1000,
   };
-  if (captureOptions.waitForInterface) checkAwaited(captureOptions.device);
-  await run(captureOptions, flags);
+  if (flags.waitForInterface) checkAwaited(device);
+  await run(request, device, flags);
 }
 
-async function run(captureOptions: options.CaptureOptions, flags: CaptureFlags): Promise<void> {
+async function run(request: options.CaptureRequest, device: string, flags: CaptureFlags): Promise<void> {
   const live = flags.q !== true && flags.v === undefined && process.stderr.isTTY === true;
   const say = (text: string): void => void process.stderr.write(`${live ? '\r\x1b[K' : ''}${text}\n`);
   const notice = (text: string): void => say(`tsnetpcap: ${text}`);
-  const series = captureOptions.output.kind === 'series';
-  if (captureOptions.waitForInterface && !(await interfaceCame(captureOptions.device, series, notice))) return;
-  const { session, source, output, description } = await openCapture(captureOptions, notice);
+  const series = request.output.kind === 'series';
+  if (flags.waitForInterface && !(await interfaceCame(device, series, notice))) return;
+  const { session, source, output, description } = await openCapture(request, notice);
   let reported: { readonly statistics?: SessionStatistics; readonly atMs: number } = { atMs: performance.now() };
   let stoppedMs = Number.POSITIVE_INFINITY;
   const offSignals = onSignals({
@@ -108,7 +107,7 @@ async function run(captureOptions: options.CaptureOptions, flags: CaptureFlags):
   const endReports = startReports(() => session.statistics(), {
     intervalSec: flags.statsInterval,
     file: flags.statsFile,
-    labels: { device: captureOptions.device, output: flags.w ?? DEFAULT_SERIES },
+    labels: { device, output: flags.w ?? DEFAULT_SERIES },
     say: notice,
   });
   const endProgress = flags.v === undefined ? startStatus(live, session, output) : startCount(session);

@@ -1,29 +1,14 @@
 // What `tsnetpcap read` and `-r` have in common: the filter, the output, and a session with its signals and status line.
 import { type OfflineOutput, OfflineSession } from '../capture/offline.ts';
 import type { OutputOptions } from '../capture/output-options.ts';
-import { CaptureError } from '../errors.ts';
 import type { FileHeader } from '../savefile/header.ts';
-import { isKnownLinktype } from '../savefile/linktype.ts';
 import type { RecordReader } from '../savefile/reading/record-run.ts';
-import type { PacketFilter, Selection } from '../savefile/reading/selection.ts';
+import type { Selection } from '../savefile/reading/selection.ts';
 import { SingleFile } from '../savefile/single-file.ts';
 
 const EVERY_MS = 1000;
-
-/** Undefined for an empty expression. Rejects with CaptureError ERR_FILTER, in libpcap's words. */
-export async function compileFor(reader: RecordReader, expression: string): Promise<PacketFilter | undefined> {
-  const { linktype, snaplen, bigEndian } = reader;
-  if (!isKnownLinktype(linktype))
-    throw new CaptureError(
-      'ERR_LINKTYPE',
-      `${reader.name}: unknown data link type ${linktype & 0x03ffffff} (min 104, max 289)`,
-    );
-  if (expression.trim() === '') return undefined;
-  // Without an expression, a third of the start is saved.
-  const { compileOffline } = await import('../filter/offline.ts');
-  const { compilePacketFilter } = await import('../filter/packet-filter.ts');
-  return compilePacketFilter(compileOffline(expression, { linktype, snaplen, bigEndian }), 'libpcap');
-}
+/** What a kernel would have. */
+const NOT_COUNTED = { received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0, filtered: 0 } as const;
 
 /** Rejects with SyscallError. Files that are named by time begin with the first packet. */
 export async function openOutput(
@@ -39,8 +24,15 @@ export async function openOutput(
       openTcpdumpFiles(output, header, count, { startMs: sec * 1000, settleMs: 0, notice });
     return output.durationSec === Number.POSITIVE_INFINITY ? open(0) : open;
   }
-  const { openOfflineSeries } = await import('../capture/open-offline-series.ts');
-  return (firstSec) => openOfflineSeries(output, header, count, firstSec, notice);
+  const { openSeries } = await import('../capture/open-series.ts');
+  // Without a ledger, as the packets may be anybody's.
+  return (firstSec) =>
+    openSeries(output, header, count, undefined, {
+      startMs: firstSec * 1000,
+      counts: () => NOT_COUNTED,
+      settleMs: 0,
+      notice,
+    });
 }
 
 /** SIGINT and SIGTERM end it with what was read before. `live`: a status line, where stderr is a terminal. */

@@ -1,13 +1,12 @@
 // How far a capture has come, on stderr, in place: a status line on a terminal, or what tcpdump says with -v. Each returns
 // what ends it.
-import type { CaptureSession } from '../capture/session.ts';
-import type { Output } from '../savefile/output.ts';
+import type { CaptureSession, SessionOutput } from '../capture/session.ts';
 import { statusLine } from './statistics.ts';
 
 const EVERY_MS = 1000;
 
 /** `live`: stderr is a terminal, and the line is wanted. */
-export function startStatus(live: boolean, session: CaptureSession, output: Output): () => void {
+export function startStatus(live: boolean, session: CaptureSession, output: SessionOutput): () => void {
   if (!live) return () => {};
   let previous = session.statistics();
   return every(() => {

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { chooseOutput } from '../capture/output-options.ts';
 import { CaptureError, OptionError, SavefileError, SyscallError } from '../errors.ts';
 import { compileOffline } from '../filter/offline.ts';
+import { compileSavefileFilter } from '../filter/savefile-filter.ts';
 import { pcap_datalink_val_to_description, pcap_datalink_val_to_name } from '../native/libpcap.ts';
 import { Counter } from '../savefile/counter.ts';
 import { dltOf, LINKTYPE_LINUX_SLL2 } from '../savefile/linktype.ts';
@@ -13,7 +14,7 @@ import { openSavefile } from '../savefile/reading/open.ts';
 import type { RecordReader } from '../savefile/reading/record-run.ts';
 import { Selection } from '../savefile/reading/selection.ts';
 import type { CaptureFlags } from './capture-flags.ts';
-import { compileFor, openOutput, runOffline } from './offline-run.ts';
+import { openOutput, runOffline } from './offline-run.ts';
 
 /** About what the kernel does, or a device. */
 const OF_CAPTURES = {
@@ -52,7 +53,7 @@ export async function readLikeTcpdump(flags: CaptureFlags, expression: string): 
       return;
     }
     reader.readAs = precision;
-    const filter = await compileFor(reader, expression);
+    const filter = await compileSavefileFilter(reader, expression);
     const everything = { from: undefined, to: undefined, snaplen: Number.POSITIVE_INFINITY };
     const selection = new Selection({ ...everything, filter, precision });
     const header = { precision, snaplen: reader.snaplen, linktype: reader.linktype };

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { chooseOutput } from '../capture/output-options.ts';
 import { CaptureError, OptionError } from '../errors.ts';
+import { compileSavefileFilter } from '../filter/savefile-filter.ts';
 import { Counter } from '../savefile/counter.ts';
 import { LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2 } from '../savefile/linktype.ts';
 import { openSavefile } from '../savefile/reading/open.ts';
@@ -9,7 +10,7 @@ import type { RecordReader } from '../savefile/reading/record-run.ts';
 import { Selection } from '../savefile/reading/selection.ts';
 import { readExpression } from './expression-file.ts';
 import { addFlags } from './flag.ts';
-import { compileFor, openOutput, runOffline } from './offline-run.ts';
+import { openOutput, runOffline } from './offline-run.ts';
 import { parseReadArguments, type ReadArguments } from './read-arguments.ts';
 import { READ_FLAGS, type ReadFlags } from './read-flags.ts';
 
@@ -49,7 +50,7 @@ async function read({ inputs, expression }: ReadArguments, flags: ReadFlags): Pr
   try {
     reader.readAs = flags.timeStampPrecision ?? reader.precision;
     const precision = reader.readAs;
-    const filter = await compileFor(reader, flags.F === undefined ? expression : readExpression(flags.F));
+    const filter = await compileSavefileFilter(reader, flags.F === undefined ? expression : readExpression(flags.F));
     const selection = new Selection({ filter, from, to, snaplen, precision });
     const header = { precision, snaplen: Math.min(snaplen, reader.snaplen), linktype: reader.linktype };
     const output = options === undefined ? new Counter(count) : await openOutput(options, header, count);

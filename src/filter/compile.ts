@@ -20,7 +20,15 @@ import * as pcap from '../native/libpcap.ts';
 import { MAXIMUM_SNAPLEN } from '../savefile/header.ts';
 import { cookedLength, outputLinktype } from '../savefile/linktype.ts';
 import { appendExclusions, type Exclusions, parseExclusion } from './exclude.ts';
-import { appendKeptBytes, type KeepOptions, keepOptionsGiven, largestKept, type SnaplenClass } from './kept-bytes.ts';
+import { checkWhole, type Given, withDefaults } from './given.ts';
+import {
+  appendKeptBytes,
+  type KeepOptions,
+  keepOptionsGiven,
+  largestKept,
+  MAX_SAMPLE_FLOWS,
+  type SnaplenClass,
+} from './kept-bytes.ts';
 import {
   attached,
   hasSocket,
@@ -71,21 +79,38 @@ export interface CompiledFilter {
 export type Direction = 'in' | 'out' | 'inout';
 
 export interface FilterOptions extends KeepOptions {
-  /** Interface name, its number in `-D`, or `any`. */
+  /** Interface name, its number in `-D`, or `any`. Default any. */
   readonly device: string;
-  /** Name of the link type, where the device offers a choice. */
+  /** Name of the link type, such as LINUX_SLL, where the device offers a choice. Default LINUX_SLL2 on `any`. */
   readonly linktype: string | undefined;
   /** Default inout. */
   readonly direction?: Direction | undefined;
+  /** pcap-filter(7): only packets that match. Default '', all. */
   readonly expression: string;
-  /** Networks, addresses or expressions. */
+  /** Networks, addresses or expressions: none of these packets, with VLAN tags or without. Default []. */
   readonly exclude: readonly string[];
-  /** The capture will be in monitor mode, where a wireless interface has another link type. */
+  /** The capture will be in monitor mode, where a wireless interface has another link type. Default false. */
   readonly monitor?: boolean;
 }
 
-/** @throws CaptureError ERR_FILTER, OptionError, PcapError, SyscallError */
-export function compileFilter(options: FilterOptions): CompiledFilter {
+/** What holds for options that are left out. */
+export const FILTER_DEFAULTS: FilterOptions = {
+  device: 'any',
+  snaplen: MAXIMUM_SNAPLEN,
+  linktype: undefined,
+  expression: '',
+  exclude: [],
+};
+
+/**
+ * The program for a socket that captures on a device, which must be there, as the device decides about link type and
+ * metadata; needs CAP_NET_RAW. The kernel has accepted the program: it can be attached to a packet socket (SO_ATTACH_FILTER),
+ * of type SOCK_DGRAM where the link type is a cooked one, else SOCK_RAW.
+ * @throws CaptureError ERR_FILTER, OptionError, PcapError, SyscallError
+ */
+export function compileFilter(given: Given<FilterOptions>): CompiledFilter {
+  const options = withDefaults(FILTER_DEFAULTS, given);
+  checkBytes(options);
   const { p, device, warnings } = open(options);
   try {
     const chosen = chooseLinktype(p, device, options.linktype);
@@ -109,6 +134,12 @@ export function compileFilter(options: FilterOptions): CompiledFilter {
   } finally {
     pcap.pcap_close(p);
   }
+}
+
+function checkBytes({ snaplen, snaplenFor = [], sampleFlows }: FilterOptions): void {
+  checkWhole('snaplen', snaplen, 1, MAXIMUM_SNAPLEN);
+  for (const { bytes } of snaplenFor) checkWhole('snaplenFor', bytes, 1, MAXIMUM_SNAPLEN);
+  if (sampleFlows !== undefined) checkWhole('sampleFlows', sampleFlows, 1, MAX_SAMPLE_FLOWS);
 }
 
 interface Handle {

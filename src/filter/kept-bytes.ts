@@ -27,6 +27,9 @@ import {
   SKF_AD_VLAN_TAG_PRESENT,
 } from './program.ts';
 
+/** The most that `KeepOptions.sampleFlows` may be. */
+export const MAX_SAMPLE_FLOWS = 1_000_000;
+
 /** `--snaplen-for EXPR=BYTES` */
 export interface SnaplenClass {
   readonly expression: string;
@@ -35,12 +38,18 @@ export interface SnaplenClass {
 }
 
 export interface KeepOptions {
-  /** Bytes of a packet to keep where nothing else is said, as in the savefile's header. */
+  /**
+   * Bytes of a packet to keep where nothing else is said, 1 to 262144, a cooked header of 16 or 20 bytes included. Default
+   * 262144.
+   */
   readonly snaplen: number;
+  /** Bytes to keep of packets that match an expression; the first match holds. Default none. */
   readonly snaplenFor?: readonly SnaplenClass[] | undefined;
+  /** Keep DNS, TLS handshakes and QUIC Initials far enough for their names. Default false. */
   readonly keepNames?: boolean | undefined;
+  /** Of other packets keep the headers, up to `snaplen`, and no payload. Default false. */
   readonly headersOnly?: boolean | undefined;
-  /** Keep one flow of so many. */
+  /** Keep one flow of so many, both directions, 1 to 1,000,000. Default all. */
   readonly sampleFlows?: number | undefined;
 }
 

@@ -4,13 +4,15 @@
 import { CaptureError, PcapError } from '../errors.ts';
 import { fclose, fmemopen } from '../native/libc.ts';
 import * as pcap from '../native/libpcap.ts';
+import { MAXIMUM_SNAPLEN } from '../savefile/header.ts';
 import { Program } from './program.ts';
 
 /** What a filter depends on of the savefile's header, or of the pcapng section and interface. */
 export interface SavefileKind {
   /** The whole 32-bit field of a pcap file, bits about frame check sequences included. */
   readonly linktype: number;
-  readonly snaplen: number;
+  /** Default 262144. */
+  readonly snaplen?: number;
   /** Its byte order, which for some link types is that of headers in its packets. Default false. */
   readonly bigEndian?: boolean;
 }
@@ -39,7 +41,7 @@ export function compileOffline(expression: string, kind: SavefileKind): Program 
   }
 }
 
-function open({ linktype, snaplen, bigEndian = false }: SavefileKind): pcap.pcap_t {
+function open({ linktype, snaplen = MAXIMUM_SNAPLEN, bigEndian = false }: SavefileKind): pcap.pcap_t {
   const header = new DataView(new ArrayBuffer(24));
   header.setUint32(0, 0xa1b2c3d4, !bigEndian);
   header.setUint16(4, 2, !bigEndian);

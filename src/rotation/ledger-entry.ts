@@ -42,6 +42,7 @@ export type LedgerEvent =
       /** Seconds east of UTC, at the start. */
       readonly zoneOffset: number;
       readonly pattern: string;
+      /** '' where the packets came from a program, as `program` is then. */
       readonly device: string;
       readonly interfaces: readonly { readonly name: string; readonly ifindex: number }[];
       readonly linktype: number;

@@ -35,6 +35,21 @@ export function encodeFileHeader(header: FileHeader): Uint8Array {
   return bytes;
 }
 
+/** Puts a record's header at `at`; the `caplen` bytes of the packet belong behind it. */
+export function encodeRecord(
+  view: DataView,
+  at: number,
+  sec: number,
+  fraction: number,
+  caplen: number,
+  len: number,
+): void {
+  view.setUint32(at + record.sec, sec, true);
+  view.setUint32(at + record.fraction, fraction, true);
+  view.setUint32(at + record.caplen, caplen, true);
+  view.setUint32(at + record.len, len, true);
+}
+
 /** The offset behind each whole record at the start of `bytes`, which begin with a record. */
 export function* recordEnds(bytes: Uint8Array): Generator<number, void> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -12,8 +12,8 @@ const STDOUT = 1;
 export interface SingleFileOptions {
   /** `-` for standard output. */
   readonly path: string;
-  /** Refuse an existing file instead of emptying it. */
-  readonly noClobber: boolean;
+  /** Refuse an existing file instead of emptying it. Default false. */
+  readonly noClobber?: boolean | undefined;
   /** Whose a regular file is to be; ours by default. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }

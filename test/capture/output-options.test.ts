@@ -1,6 +1,7 @@
 // The rules that decide between a single file, tcpdump's files and a series.
 import { describe, expect, test } from 'vitest';
-import { chooseOutput, type OutputRequest, type SeriesOutput } from '../../src/capture/output-options.ts';
+import { chooseOutput, type OutputRequest } from '../../src/capture/output-options.ts';
+import type { SeriesOutput } from '../../src/capture/series-options.ts';
 import { OptionError } from '../../src/errors.ts';
 
 const SNAPLEN = 96;

@@ -8,7 +8,7 @@ import { compilePacketFilter } from '../../src/filter/packet-filter.ts';
 const ETHERNET: SavefileKind = { linktype: 1, snaplen: 262144 };
 
 /** What tcpdump says about the expression for an empty savefile that it reads from stdin. */
-function tcpdump(expression: string, { linktype, snaplen, bigEndian = false }: SavefileKind): string {
+function tcpdump(expression: string, { linktype, snaplen = 262144, bigEndian = false }: SavefileKind): string {
   const header = new DataView(new ArrayBuffer(24));
   header.setUint32(0, 0xa1b2c3d4, !bigEndian);
   header.setUint16(4, 2, !bigEndian);

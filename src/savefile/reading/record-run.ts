@@ -1,5 +1,6 @@
 // What a reader of savefiles gives: whole records in this machine's byte order and in one precision, many at a time. The
 // seam between the formats, merging, and what chooses records and offers them to an output.
+import { SavefileError } from '../../errors.ts';
 import type { Precision } from '../header.ts';
 
 /** Records one behind the other, valid until the next `next()`; whoever takes them may change them in place. */
@@ -35,4 +36,11 @@ export interface RecordReader {
   next(): Promise<RecordRun | undefined>;
   /** The last run is no longer valid. To be called once or more. */
   close(): Promise<void>;
+}
+
+/** Of a file with several link types only the first can be filtered, or become one pcap file. @throws SavefileError */
+export function checkLinktype({ name, linktype }: RecordReader, run: RecordRun): void {
+  if (run.linktype === linktype) return;
+  const text = `an interface has a type ${run.linktype} different from the type of the first interface`;
+  throw new SavefileError(name, 0, `${text}, ${linktype}: one pcap file has one link type`);
 }
