@@ -1,73 +1,55 @@
 // What `npm publish` would send: its contents, its exports as publint sees them, and the pcap writer used by a stranger's
 // project that has this package and nothing else.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildFrame } from '../bench/frames.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { Consumer, ROOT } from './consumer.ts';
 import { expectReadable, readSavefile } from './savefile.ts';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const TSC = join(ROOT, 'node_modules/.bin/tsc');
-
-let directory: string;
-/** The contents of the tarball, without the directory that npm puts around them. */
-let contents: string[];
-/** A stranger's project, and this package in it as npm would put it there, without its dependencies. */
-let consumer: string;
-let installed: string;
+/** With this package in it, and without its dependencies. */
+let consumer: Consumer;
 
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'tsnetpcap-package-'));
-  const pack = ['pack', '--ignore-scripts', '--pack-destination', directory];
-  execFileSync('npm', pack, { cwd: ROOT, stdio: 'pipe' });
-  const tarball = join(directory, `tsnetpcap-${packageJson.version}.tgz`);
-  const names = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trimEnd().split('\n');
-  contents = names.map((name) => name.replace(/^package\//, ''));
-  consumer = join(directory, 'consumer');
-  installed = join(consumer, 'node_modules/tsnetpcap');
-  mkdirSync(installed, { recursive: true });
-  execFileSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1']);
-  writeFileSync(join(consumer, 'package.json'), '{ "type": "module", "private": true }\n');
+  consumer = new Consumer([]);
 });
 
 afterAll(() => {
-  if (directory !== undefined) rmSync(directory, { recursive: true });
+  consumer?.remove();
 });
-
-/** Runs a module of the consumer's; throws with its stderr when it fails. */
-function run(source: string): string {
-  writeFileSync(join(consumer, 'consumer.js'), source);
-  return execFileSync(process.execPath, ['consumer.js'], { cwd: consumer, encoding: 'utf8', stdio: 'pipe' });
-}
 
 test('it holds every built source, the notes, the manual and what describes it, and nothing else', () => {
   const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.ts'),
   );
   const built = sources.flatMap((name) => ['js', 'd.ts'].map((ending) => `dist/${name.replace(/ts$/, ending)}`));
-  const described = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'];
-  const expected = [...built, ...described];
-  expect(expected.filter((name) => !contents.includes(name))).toEqual([]);
-  const allowed =
-    /^(dist\/[\w/-]+\.(js|d\.ts)|native-notes\/[\w-]+\.md|man\/tsnetpcap\.8|CHANGELOG\.md|LICENSE|README\.md|package\.json)$/;
-  expect(contents.filter((name) => !allowed.test(name))).toEqual([]);
+  const notes = readdirSync(join(ROOT, 'native-notes')).map((name) => `native-notes/${name}`);
+  const described = ['CHANGELOG.md', 'LICENSE', 'README.md', 'man/tsnetpcap.8', 'package.json'];
+  expect([...consumer.contents].sort()).toEqual([...built, ...notes, ...described].sort());
 });
 
-test('publint finds no error', async () => {
-  const { messages } = await publint({ pkgDir: installed, pack: false, strict: true });
-  const errors = messages.filter(({ type }) => type === 'error');
-  expect(errors.map((message) => formatMessage(message, packageJson))).toEqual([]);
+test('publint finds nothing', async () => {
+  const { messages } = await publint({ pkgDir: consumer.installed, pack: false, strict: true, level: 'suggestion' });
+  expect(messages.map((message) => formatMessage(message, packageJson))).toEqual([]);
 });
 
-test('the pcap writer works without a dependency, and its files are read by all', () => {
-  expect(readdirSync(join(consumer, 'node_modules'))).toEqual(['tsnetpcap']);
-  run(`
+/** A namespace of mounts in which the files of libpcap are empty. */
+function withoutLibpcap(): string[] {
+  const listed = execFileSync('ldconfig', ['-p'], { encoding: 'utf8' }).matchAll(/libpcap\.so\S* .*=> (\S+)/g);
+  const files = new Set([...listed].map(([, path = '']) => realpathSync(path)));
+  expect(files.size).toBeGreaterThan(0);
+  const mounts = [...files].map((path) => `mount --bind /dev/null ${path}`);
+  return ['unshare', '--mount', 'sh', '-ec', [...mounts, 'exec "$@"'].join('\n'), 'sh'];
+}
+
+test('the pcap writer works without a dependency and without libpcap, and its files are read by all', () => {
+  expect(readdirSync(join(consumer.directory, 'node_modules'))).toEqual(['tsnetpcap']);
+  const source = `
+    import { readFileSync } from 'node:fs';
     import { PcapWriter } from 'tsnetpcap/pcap-writer';
     const frame = Buffer.from('${Buffer.from(buildFrame('udp4', 69, 7)).toString('hex')}', 'hex');
     const writer = PcapWriter.create('made.pcap', { precision: 'nano', snaplen: 64, linktype: 1 });
@@ -75,16 +57,40 @@ test('the pcap writer works without a dependency, and its files are read by all'
       if (!writer.writePacket(1_700_000_000 + n, n, frame)) throw new Error('full');
     }
     writer.close();
-  `);
-  const made = join(consumer, 'made.pcap');
+    const mapped = readFileSync('/proc/self/maps', 'latin1');
+    console.log(/koffi|libpcap/.test(mapped) ? 'native code' : 'none');
+  `;
+  expect(consumer.run(source, withoutLibpcap())).toBe('none\n');
+  const made = join(consumer.directory, 'made.pcap');
   expectReadable(made, 10_000);
   expect(readSavefile(made).records.at(-1)).toMatchObject({ sec: 1_700_009_999, fraction: 9999, len: 69 });
 });
 
-test.each(['tsnetpcap', 'tsnetpcap/dist/cli/main.js', 'tsnetpcap/dist/savefile/writer.js'])(
+test('where libpcap is gone, what needs it says so, and savefiles are read all the same', () => {
+  const whole = new Consumer(Object.keys(packageJson.dependencies));
+  try {
+    const source = `
+      import { compileOffline, openSavefile, PcapWriter, readPackets } from 'tsnetpcap';
+      const writer = PcapWriter.create('made.pcap', { precision: 'micro', snaplen: 64, linktype: 1 });
+      writer.writePacket(1, 2, Buffer.from('packet'));
+      writer.close();
+      for await (const { data } of readPackets(await openSavefile('made.pcap'))) console.log(data.toString('latin1'));
+      try {
+        compileOffline('udp', { linktype: 1 });
+      } catch ({ name, code }) {
+        console.log(name, code);
+      }
+    `;
+    expect(whole.run(source, withoutLibpcap())).toBe('112,97,99,107,101,116\nCaptureError ERR_LIBPCAP\n');
+  } finally {
+    whole.remove();
+  }
+});
+
+test.each(['tsnetpcap/dist/cli/main.js', 'tsnetpcap/dist/savefile/writer.js', 'tsnetpcap/native'])(
   '%s can not be imported',
   (specifier) => {
-    expect(() => run(`import '${specifier}';`)).toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED');
+    expect(() => consumer.run(`import '${specifier}';`)).toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED');
   },
 );
 
@@ -93,28 +99,40 @@ test('its version can be read', () => {
     import packageJson from 'tsnetpcap/package.json' with { type: 'json' };
     console.log(packageJson.version);
   `;
-  expect(run(source).trim()).toBe(packageJson.version);
+  expect(consumer.run(source).trim()).toBe(packageJson.version);
 });
 
-test('its types are found, strict, and without those of Node', () => {
-  const source = `
-    import { type FileHeader, MAXIMUM_SNAPLEN, PcapWriter, SyscallError } from 'tsnetpcap/pcap-writer';
-    const header: FileHeader = { precision: 'micro', snaplen: MAXIMUM_SNAPLEN, linktype: 1 };
-    const writer: PcapWriter = PcapWriter.create('typed.pcap', header);
-    export const taken: boolean = writer.writePacket(1, 2, new Uint8Array(3));
-    export const code = (error: SyscallError): string => error.code;
-    // @ts-expect-error: a precision that does not exist
-    PcapWriter.create('typed.pcap', { ...header, precision: 'milli' });
-  `;
-  writeFileSync(join(consumer, 'typed.ts'), source);
-  const options = ['--strict', '--noEmit', '--skipLibCheck', 'false', '--target', 'es2022', '--types', ''];
-  const check = (...resolution: string[]): unknown => {
-    const { status, stdout } = spawnSync(TSC, [...options, ...resolution, 'typed.ts'], {
-      cwd: consumer,
-      encoding: 'utf8',
-    });
-    return { status, stdout };
-  };
-  expect(check('--module', 'nodenext')).toEqual({ status: 0, stdout: '' });
-  expect(check('--module', 'esnext', '--moduleResolution', 'bundler')).toEqual({ status: 0, stdout: '' });
+test("the writer's types are found, strict, and without those of Node", () => {
+  consumer.write(
+    'typed.ts',
+    `
+      import { type FileHeader, MAXIMUM_SNAPLEN, PcapWriter, SyscallError } from 'tsnetpcap/pcap-writer';
+      const header: FileHeader = { precision: 'micro', snaplen: MAXIMUM_SNAPLEN, linktype: 1 };
+      const writer: PcapWriter = PcapWriter.create('typed.pcap', header);
+      export const taken: boolean = writer.writePacket(1, 2, new Uint8Array(3));
+      export const code = (error: SyscallError): string => error.code;
+      // @ts-expect-error: a precision that does not exist
+      PcapWriter.create('typed.pcap', { ...header, precision: 'milli' });
+    `,
+  );
+  expect(consumer.check(['typed.ts'], 'nodenext', [])).toBe('');
+  expect(consumer.check(['typed.ts'], 'bundler', [])).toBe('');
+});
+
+test("the library's types are found, strict, and without those of Node", () => {
+  consumer.write(
+    'library.ts',
+    `
+      import * as tsnetpcap from 'tsnetpcap';
+      export const each = ({ data, nsec }: tsnetpcap.Packet): number => data.length + nsec;
+      export const capture: Promise<tsnetpcap.OpenCapture> = tsnetpcap.openCapture({ output: { kind: 'packets', each } });
+      export const program: tsnetpcap.Program = tsnetpcap.compileFilter({}).program;
+      // @ts-expect-error: an output that does not exist
+      tsnetpcap.openCapture({ output: { kind: 'pipe' } });
+      // @ts-expect-error: a series has a name
+      tsnetpcap.planSeries({ keep: 48 });
+    `,
+  );
+  expect(consumer.check(['library.ts'], 'nodenext', [])).toBe('');
+  expect(consumer.check(['library.ts'], 'bundler', [])).toBe('');
 });

@@ -1,11 +1,8 @@
-// Writes pcap savefiles: `tsnetpcap/pcap-writer`, usable without the rest of this package and without native code.
+// Writes pcap savefiles. As `tsnetpcap/pcap-writer` it is used without the rest of this package, and so needs no native code.
 // The capture session hands it whole spans of finished records; everyone else writes packet by packet.
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { SyscallError } from '../errors.ts';
-import { encodeFileHeader, type FileHeader, RECORD_HEADER_LENGTH, record, recordEnds } from './header.ts';
-
-export { CaptureError, SyscallError } from '../errors.ts';
-export { type FileHeader, MAXIMUM_SNAPLEN, type Precision } from './header.ts';
+import { encodeFileHeader, encodeRecord, type FileHeader, RECORD_HEADER_LENGTH, recordEnds } from './header.ts';
 
 /**
  * The most that one write(2) is given, and what its end in the file is a multiple of: the page cache then takes each in
@@ -97,11 +94,7 @@ export class PcapWriter {
       if (!this.flush()) return false;
       if (this.#batch.length < total) this.#batch = new Uint8Array(Math.max(WRITE_SIZE, total));
     }
-    const view = new DataView(this.#batch.buffer, this.#batched);
-    view.setUint32(record.sec, sec, true);
-    view.setUint32(record.fraction, fraction, true);
-    view.setUint32(record.caplen, caplen, true);
-    view.setUint32(record.len, len, true);
+    encodeRecord(new DataView(this.#batch.buffer), this.#batched, sec, fraction, caplen, len);
     this.#batch.set(packet.subarray(0, caplen), this.#batched + RECORD_HEADER_LENGTH);
     this.#batched += total;
     this.size += total;
