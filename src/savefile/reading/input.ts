@@ -111,8 +111,15 @@ export class Input {
     if (count === 0) return false;
     const rest = this.end - this.at;
     let next = this.#spare;
+    if (rest >= count && count <= this.bytes.length - this.end) {
+      // A record of megabytes in many small pieces: it must not be copied with each of them.
+      this.bytes.set(next.bytes.subarray(next.start, next.start + count), this.end);
+      this.end += count;
+      this.#pending = this.#readAhead();
+      return true;
+    }
     if (rest + RECORD_HEADER_LENGTH > next.start) {
-      const larger = new Chunk(Math.max(next.size, rest), 2 * rest + RECORD_HEADER_LENGTH);
+      const larger = new Chunk(Math.max(next.size, rest), rest + RECORD_HEADER_LENGTH);
       larger.bytes.set(next.bytes.subarray(next.start, next.start + count), larger.start);
       next = larger;
     }

@@ -66,6 +66,7 @@ export class MergedReader implements RecordReader {
     let out = 0;
     let last = 0;
     let records = 0;
+    let { linktype } = this;
     for (let head = heads[0]; head !== undefined; head = heads[0]) {
       if (head.at >= head.run.end) {
         if (!(await this.#refill(head))) removeFirst(heads);
@@ -76,16 +77,17 @@ export class MergedReader implements RecordReader {
       walk(head, earliest(heads[1], heads[2]));
       const size = head.at - at;
       if (records === 0 && size >= WORTH_HANDING_ON) {
-        const { bytes, view, linktype } = run;
-        const handedOn = { bytes, view, start: at, end: head.at, last: head.last, records: head.records, linktype };
+        const { last, records } = head;
+        const handedOn = { ...run, start: at, end: head.at, last, records };
         settle(heads, head);
         return handedOn;
       }
-      if (size > BUFFER_SIZE - out) {
+      if (size > BUFFER_SIZE - out || (records > 0 && run.linktype !== linktype)) {
         if (records === 0) throw new Error('unreachable: records that are neither handed on nor fit the buffer');
         head.at = at; // they come next
         break;
       }
+      linktype = run.linktype; // a later interface of a pcapng file may have another
       this.#bytes.set(run.bytes.subarray(at, head.at), out);
       last = out + head.last - at;
       out += size;
@@ -93,7 +95,7 @@ export class MergedReader implements RecordReader {
       settle(heads, head);
     }
     if (records === 0) return undefined;
-    return { bytes: this.#bytes, view: this.#view, start: 0, end: out, last, records, linktype: this.linktype };
+    return { bytes: this.#bytes, view: this.#view, start: 0, end: out, last, records, linktype };
   }
 
   async close(): Promise<void> {

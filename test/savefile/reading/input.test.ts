@@ -15,6 +15,22 @@ import { MICRO, makeSavefile } from './make-savefile.ts';
 const directory = scratch();
 const path = (name: string): string => join(directory, name);
 
+test('a record of many pieces is not copied with each of them', async () => {
+  // With that, 64 GiB would be copied.
+  const bytes = Buffer.alloc(16 * 2 ** 20);
+  for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(at, at);
+  writeFileSync(path('long'), bytes);
+  const input = await Input.open(path('long'), 2000);
+  try {
+    expect(await input.has(bytes.length)).toBe(true);
+    expect(input.offset).toBe(0);
+    expect(bytes.equals(input.bytes.subarray(input.at, input.end))).toBe(true);
+    expect(input.at).toBeGreaterThanOrEqual(16);
+  } finally {
+    await input.close();
+  }
+});
+
 test('bytes left over stay before those behind them, at their offset', async () => {
   const bytes = Buffer.from(Array.from({ length: 5000 }, (_, n) => (n * 7) & 0xff));
   writeFileSync(path('bytes'), bytes);

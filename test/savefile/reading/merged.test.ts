@@ -8,6 +8,7 @@ import { ConcatenatedReader } from '../../../src/savefile/reading/concatenated.t
 import { MergedReader } from '../../../src/savefile/reading/merged.ts';
 import { openSavefile } from '../../../src/savefile/reading/open.ts';
 import { copyRecords, scratch } from './judge.ts';
+import { Blocks } from './make-pcapng.ts';
 import { type MadeRecord, MICRO, makeSavefile, NANO } from './make-savefile.ts';
 
 const directory = scratch();
@@ -123,5 +124,30 @@ test('one file after the other, those left out that do not fit', async () => {
   expect(failures).toEqual([
     `${path('sll')}: link type 113, but series begins with 1`,
     `open ${path('nowhere')}: ENOENT`,
+  ]);
+});
+
+test('records of another link type are not put together with the rest', async () => {
+  const packet = Buffer.alloc(20);
+  const blocks = new Blocks(true).section().interface(1, 0).interface(113, 0);
+  blocks.packet(0, 1_000_000n, packet).packet(1, 3_000_000n, packet).packet(1, 3_000_001n, packet);
+  writeFileSync(path('mixed'), blocks.packet(0, 5_000_000n, packet).bytes);
+  const names = [
+    path('mixed'),
+    write(
+      'uniform',
+      [2, 4, 6].map((sec) => ({ sec, fraction: 0, caplen: 20, len: 20 })),
+    ),
+  ];
+  const readers = await Promise.all(names.map((name) => openSavefile(name)));
+  const merged = new MergedReader(readers, (cause) => expect.unreachable(String(cause)));
+  const found: [number, number][] = [];
+  for (let run = await merged.next(); run !== undefined; run = await merged.next())
+    found.push([run.linktype, run.records]);
+  await merged.close();
+  expect(found).toEqual([
+    [1, 2],
+    [113, 2],
+    [1, 3],
   ]);
 });
