@@ -115,8 +115,26 @@ function imported(source: string): string[] {
   return found.map((path) => resolve(dirname(source), path)).filter((path) => path.endsWith('.ts'));
 }
 
+test('every name has a comment that an editor shows', () => {
+  const index = readFileSync(join(ROOT, 'dist/index.d.ts'), 'utf8');
+  const statements = [...index.matchAll(/^export (?:type )?\{([^}]*)\} from '(.*)\.ts';$/gm)];
+  expect(statements).toHaveLength(index.match(/^export /gm)?.length ?? 0);
+  const bare = statements.flatMap(([, list = '', path]) => {
+    const declarations = readFileSync(join(ROOT, 'dist', `${path}.d.ts`), 'utf8');
+    const names = list.split(',').map((item) => item.replace('type ', '').trim());
+    return names.filter((name) => {
+      const declared = new RegExp(`(\\*/\\n)?^export (?:declare )?(?:\\w+\\*? )+${name}\\b`, 'm').exec(declarations);
+      expect(declared, name).not.toBeNull();
+      return declared?.[1] === undefined;
+    });
+  });
+  expect(bare).toEqual([]);
+});
+
 test('only the entry points hand on names of other sources', () => {
-  const handing = SOURCES.filter((source) => /^export .*\bfrom '/m.test(readFileSync(source, 'utf8')));
+  const handing = SOURCES.filter((source) =>
+    /^export (type )?(\*|\{[^}]*\}) .*\bfrom '/m.test(readFileSync(source, 'utf8')),
+  );
   expect(handing.map((source) => relative(ROOT, source)).sort()).toEqual(['src/index.ts', 'src/pcap-writer.ts']);
 });
 

@@ -5,6 +5,7 @@ import { type KeepOptions, keepOptionsGiven } from '../filter/kept-bytes.ts';
 import type { Precision } from '../savefile/header.ts';
 
 export const ENGINES = ['ring', 'libpcap', 'cap'] as const;
+/** Where packets come from: the kernel's ring mapped into memory, the system's libpcap, or the npm package cap. */
 export type Engine = (typeof ENGINES)[number];
 
 export interface Capability {

@@ -18,6 +18,7 @@ const MAX_RING_FILES = 1_000_000;
 const MAX_INT = 2 ** 31 - 1;
 const MAX_DURATION_SEC = 10 * 366 * 86400;
 
+/** A capture: which packets and how much of each (FilterOptions), from where (EngineOptions), for how long, into what. */
 export interface CaptureOptions extends FilterOptions, EngineOptions {
   readonly monitor: boolean;
   /** Hand over every packet as soon as it is there, instead of many at a time up to 100 ms later. Default false. */

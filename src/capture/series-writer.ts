@@ -20,6 +20,7 @@ const SETTLE_MS = 200;
 /** What a kernel and a filter would have counted. */
 const NOT_COUNTED = { dropped: 0, ifDropped: 0, queueFreezes: 0, filtered: 0 } as const;
 
+/** How a SeriesWriter takes the time, and what it tells. */
 export interface SeriesWriterOptions {
   /**
    * The packets come as they happen. The first file then begins at once, files end on time also when no packet comes, and

@@ -43,6 +43,7 @@ export interface SessionStatistics extends SourceStatistics {
   readonly noSpace: number;
 }
 
+/** A capture that goes on from `run()` until `stop()`, or until it has as much as it was asked for. */
 export class CaptureSession {
   readonly #source: PacketSource;
   readonly #output: SessionOutput;

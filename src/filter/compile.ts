@@ -55,6 +55,7 @@ import { reachOf } from './reach.ts';
 import { appendSampling } from './sample-flows.ts';
 import { hasNetworkHeader } from './tags.ts';
 
+/** A program for a device, and what a savefile of its packets has to say of them. */
 export interface CompiledFilter {
   /** What the capture's socket is to run; checked by the kernel. Or libpcap, where there is no such socket. */
   readonly program: Program;
@@ -78,6 +79,7 @@ export interface CompiledFilter {
 /** Of packets, as seen from this machine. */
 export type Direction = 'in' | 'out' | 'inout';
 
+/** Which packets of a device, and how much of each. */
 export interface FilterOptions extends KeepOptions {
   /** Interface name, its number in `-D`, or `any`. Default any. */
   readonly device: string;

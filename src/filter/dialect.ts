@@ -68,6 +68,7 @@ import {
   successors,
 } from './program.ts';
 
+/** Whose interpreter of classic BPF a program is for: they differ in what they refuse, and in what is beyond 32 bits. */
 export type Dialect = 'libpcap' | 'kernel';
 
 /** What the kernel knows of a packet beside its bytes, as loads of SKF_AD_ offsets see it. */

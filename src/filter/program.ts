@@ -88,6 +88,7 @@ export function successors({ code, jt, jf, k }: Instruction, index: number): num
 
 const SIZE = 8;
 
+/** A classic-BPF program, as SO_ATTACH_FILTER takes it. */
 export class Program {
   /** `struct sock_filter` after `struct sock_filter`. */
   readonly bytes: Uint8Array;

@@ -2,6 +2,7 @@
 // reading the command line does not load what only compressing needs.
 import { OptionError } from '../errors.ts';
 
+/** Of complete savefiles: NAME becomes NAME.gz or NAME.zst. */
 export type CompressionFormat = 'gzip' | 'zstd';
 
 /** @throws OptionError for anything else, and for zstd where this Node has none. */

@@ -3,6 +3,7 @@
 import { OptionError } from '../errors.ts';
 import type { EvictReason } from './ledger-entry.ts';
 
+/** What complete savefiles may stay; where there are more, the oldest goes. All of it may be left out: then all stay. */
 export interface Retention {
   /** How many complete savefiles may exist, at least 1. */
   readonly keep?: number | undefined;

@@ -4,6 +4,7 @@
 //   file header    magic u32 | version 2.4 u16 u16 | thiszone i32 0 | sigfigs u32 0 | snaplen u32 | linktype u32
 //   record header  sec u32 | micro- or nanoseconds u32 | caplen u32 | len u32
 
+/** What the fraction of a record's time counts. */
 export type Precision = 'micro' | 'nano';
 
 export const FILE_HEADER_LENGTH = 24;

@@ -8,8 +8,9 @@ import type { RecordReader } from './record-run.ts';
 const MAGIC_LENGTH = 4;
 
 /**
- * A reader of a pcap or pcapng file, compressed by gzip or zstd or not; `-` is standard input. `chunkSize`: see Input.
- * Rejects with SavefileError, SyscallError, CaptureError for zstd where this Node has none. To be closed by the caller.
+ * A reader of a pcap or pcapng file, compressed by gzip or zstd or not; `-` is standard input. `chunkSize`: bytes of a read,
+ * of which two are in memory; default 1 MiB. Rejects with SavefileError, SyscallError, CaptureError for zstd where this Node
+ * has none. To be closed by the caller, or by `readPackets`.
  */
 export async function openSavefile(name: string, chunkSize?: number): Promise<RecordReader> {
   const input = await Input.open(name, chunkSize);

@@ -3,7 +3,10 @@
 import { SavefileError } from '../../errors.ts';
 import type { Precision } from '../header.ts';
 
-/** Records one behind the other, valid until the next `next()`; whoever takes them may change them in place. */
+/**
+ * Records of pcap-savefile(5) one behind the other, valid until the next `next()`; whoever takes them may change them in
+ * place.
+ */
 export interface RecordRun {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -16,6 +19,7 @@ export interface RecordRun {
   readonly linktype: number;
 }
 
+/** An open savefile, or several as one. Not one `next()` before another has settled. */
 export interface RecordReader {
   /** What to call it, for a user. */
   readonly name: string;
