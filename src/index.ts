@@ -7,8 +7,8 @@
 //   filter    compileFilter for a device, compileSavefileFilter for a reader, compileOffline -> compilePacketFilter for bytes
 //   errors    CaptureError and what it is the base of
 //
-// Nothing here writes to stdout or stderr, sets an exit code, or listens for signals. libpcap is loaded when it is first
-// needed, which is for a capture or an expression.
+// Nothing here writes to stdout or stderr, sets an exit code, or listens for signals; only libpcap has a line for stderr when
+// the kernel does not run an expression. It is loaded when it is first needed, for a capture or an expression.
 export type { Engine } from './capture/engine.ts';
 export { type OpenCapture, openCapture } from './capture/open.ts';
 export type { CaptureOptions, CaptureRequest, PacketConsumer } from './capture/options.ts';

@@ -29,7 +29,8 @@ export interface OpenCapture {
 
 /**
  * Begins a capture; it needs CAP_NET_RAW. `notice` is called with what a user should know, one line: a filter that the
- * kernel does not run, storage that fails, an interface that goes. Default nothing is told.
+ * kernel does not run (of which libpcap has its own line on stderr), storage that fails, an interface that goes. Default
+ * nothing is told.
  *
  * Rejects with OptionError, PcapError, SyscallError, CaptureError ERR_FILTER, ERR_LIBPCAP, or when another process writes the
  * series.

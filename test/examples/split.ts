@@ -8,7 +8,8 @@ const { linktype, snaplen } = reader;
 const series = planSeries({ pattern: `${directory}/m-%Y%m%d%H%M%S.pcap`, rotateSec: 60, utc: true, keep: 10 });
 const writer = new SeriesWriter(series, { precision: 'nano', snaplen, linktype }, { notice: console.error });
 try {
-  for await (const { sec, nsec, data, len } of readPackets(reader)) {
+  for await (const { sec, nsec, data, len, linktype: type } of readPackets(reader)) {
+    if (type !== linktype) continue; // pcapng may have several, a pcap file has one
     while (!writer.writePacket(sec, nsec, data, len)) await new Promise((resolve) => setTimeout(resolve, 100));
   }
 } finally {
