@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { systemErrors } from '../errors.ts';
 import type { FileHeader } from '../savefile/header.ts';
-import { TcpdumpFiles } from '../savefile/tcpdump-files.ts';
+import { TcpdumpFiles, type TcpdumpFilesOptions } from '../savefile/tcpdump-files.ts';
 import { CompletionCommand } from '../service/completion-command.ts';
 import type { SeriesContext } from './open-series.ts';
 import type { TcpdumpOutput } from './output-options.ts';
@@ -13,7 +13,7 @@ export function openTcpdumpFiles(
   output: TcpdumpOutput,
   header: FileHeader,
   count: number,
-  context: Omit<SeriesContext, 'counts'>,
+  context: Omit<SeriesContext, 'counts'> & Pick<TcpdumpFilesOptions, 'guard'>,
 ): TcpdumpFiles {
   const { command: program, files, fullAt } = output;
   const { notice, startMs } = context;

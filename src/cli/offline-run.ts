@@ -5,23 +5,36 @@ import type { FileHeader } from '../savefile/header.ts';
 import type { RecordReader } from '../savefile/reading/record-run.ts';
 import type { Selection } from '../savefile/reading/selection.ts';
 import { SingleFile } from '../savefile/single-file.ts';
+import type { Account } from '../service/account.ts';
+import type { InputGuard } from './input-guard.ts';
 
 const EVERY_MS = 1000;
 /** What a kernel would have. */
 const NOT_COUNTED = { received: 0, dropped: 0, ifDropped: 0, queueFreezes: 0, filtered: 0 } as const;
 
-/** Rejects with SyscallError. Files that are named by time begin with the first packet. */
+/**
+ * Rejects with SyscallError, OptionError of `guard`. Files that are named by time begin with the first packet. From here on
+ * the process is `account`'s, and so are the files.
+ */
 export async function openOutput(
   output: OutputOptions,
   header: FileHeader,
   count: number,
+  guard: InputGuard,
+  account?: Account,
 ): Promise<OfflineOutput | ((firstSec: number) => OfflineOutput)> {
-  if (output.kind === 'file') return new SingleFile(output, header, count);
+  if (output.kind === 'file') {
+    guard(output.path);
+    const file = new SingleFile({ ...output, owner: account }, header, count);
+    account?.become();
+    return file;
+  }
+  account?.become();
   const notice = (text: string): void => void process.stderr.write(`tsnetpcap: ${text}\n`);
   if (output.kind === 'tcpdump') {
     const { openTcpdumpFiles } = await import('../capture/open-tcpdump-files.ts');
     const open = (sec: number): OfflineOutput =>
-      openTcpdumpFiles(output, header, count, { startMs: sec * 1000, settleMs: 0, notice });
+      openTcpdumpFiles(output, header, count, { startMs: sec * 1000, settleMs: 0, guard, notice });
     return output.durationSec === Number.POSITIVE_INFINITY ? open(0) : open;
   }
   const { openSeries } = await import('../capture/open-series.ts');

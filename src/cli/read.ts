@@ -10,6 +10,7 @@ import type { RecordReader } from '../savefile/reading/record-run.ts';
 import { Selection } from '../savefile/reading/selection.ts';
 import { readExpression } from './expression-file.ts';
 import { addFlags } from './flag.ts';
+import { guardInputs } from './input-guard.ts';
 import { openOutput, runOffline } from './offline-run.ts';
 import { parseReadArguments, type ReadArguments } from './read-arguments.ts';
 import { READ_FLAGS, type ReadFlags } from './read-flags.ts';
@@ -53,7 +54,8 @@ async function read({ inputs, expression }: ReadArguments, flags: ReadFlags): Pr
     const filter = await compileSavefileFilter(reader, flags.F === undefined ? expression : readExpression(flags.F));
     const selection = new Selection({ filter, from, to, snaplen, precision });
     const header = { precision, snaplen: Math.min(snaplen, reader.snaplen), linktype: reader.linktype };
-    const output = options === undefined ? new Counter(count) : await openOutput(options, header, count);
+    const guard = guardInputs(inputs.map(({ name }) => name));
+    const output = options === undefined ? new Counter(count) : await openOutput(options, header, count, guard);
     const written = await runOffline(reader, selection, output, flags.q !== true);
     if (flags.count === true) process.stdout.write(`${written} ${written === 1 ? 'packet' : 'packets'}\n`);
   } finally {

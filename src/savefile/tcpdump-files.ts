@@ -29,6 +29,8 @@ export interface TcpdumpFilesOptions {
   readonly settleMs: number;
   /** To be run with each complete file. */
   readonly command: CompletionCommand | undefined;
+  /** Throws where a file must not be overwritten. */
+  readonly guard?: (path: string) => void;
   /** What a user should know, one line. */
   readonly notice: (text: string) => void;
 }
@@ -163,6 +165,7 @@ export class TcpdumpFiles extends Output {
 
   #open(): void {
     this.name = this.#nextName();
+    this.#options.guard?.(this.name);
     this.#writer = PcapWriter.create(this.name, this.#header, false, fallocate);
     this.#limit();
     this.limits.endSec = this.#endSec;

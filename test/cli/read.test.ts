@@ -1,7 +1,17 @@
 // `tsnetpcap read` as a user runs it: tcpdump's bytes for every link type and filter, merged as asked, cut as asked, and
 // damaged inputs said and survived.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
@@ -295,6 +305,46 @@ test('a reader of standard output that has gone is no failure', () => {
     `set -o pipefail; ${process.execPath} ${PROGRAM} read much.pcap -w - | head -c 24 | wc -c`,
   ]);
   expect([status, stdout.trim()]).toEqual([0, '24']);
+});
+
+test('what is read is not written', () => {
+  write('large.pcap', 50_000); // of a small one all is read before the output is opened
+  const before = readFileSync(path('large.pcap'));
+  linkSync(path('large.pcap'), path('linked'));
+  symlinkSync('large.pcap', path('symbolic'));
+  mkdirSync(path('series-of-one'));
+  linkSync(path('large.pcap'), path('series-of-one/x.pcap'));
+  writeFileSync(path('list'), 'whole.pcap\nlarge.pcap\n');
+  write('whole.pcap', 1);
+  for (const args of [
+    ['read', 'large.pcap', '-w', 'large.pcap'],
+    ['read', 'whole.pcap', 'large.pcap', '-w', './symbolic'],
+    ['read', 'linked', '-w', 'large.pcap'],
+    ['read', 'series-of-one', '-w', 'large.pcap'],
+    ['-r', 'large.pcap', '-w', 'symbolic'],
+    ['-V', 'list', '-w', 'large.pcap'],
+    ['-V', 'list', '-w', 'list'],
+    ['-r', 'large.pcap', '-C', '1', '-w', 'large.pcap'],
+    ['-r', 'large.pcap', '-G', '60', '-w', 'large.pcap'],
+  ]) {
+    const { status, stderr } = run(process.execPath, [PROGRAM, ...args]);
+    expect([args, status, stderr]).toEqual([
+      args,
+      2,
+      expect.stringMatching(/tsnetpcap: -w \S+: that is \S+, which is read\n$/),
+    ]);
+  }
+  const shell = (command: string): Ended =>
+    run('sh', ['-c', command.replace('tsnetpcap', `${process.execPath} ${PROGRAM}`)]);
+  expect(shell('tsnetpcap read - -w large.pcap < large.pcap').status).toBe(2);
+  expect(shell('tsnetpcap read large.pcap -w - >> large.pcap').status).toBe(2);
+  expect(readFileSync(path('large.pcap')).equals(before)).toBe(true);
+  // The second file of -C is the one that is read.
+  renameSync(path('large.pcap'), path('out1'));
+  const { status } = run(process.execPath, [PROGRAM, '-r', 'out1', '-C', '1', '-w', 'out']);
+  expect(status).toBe(2);
+  expect(readFileSync(path('out1')).equals(before)).toBe(true);
+  expect(read('/dev/null', '-w', '/dev/null').stderr).toMatch(/truncated dump file/);
 });
 
 test('memory does not grow with the files', () => {

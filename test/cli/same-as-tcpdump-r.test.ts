@@ -241,3 +241,12 @@ test('what can only be done while capturing is refused', () => {
   );
   expect([status, stderr]).toEqual([2, expect.stringMatching(/^tsnetpcap: --exclude .*is for captures only/)]);
 });
+
+test('-V: -c is for each of the files, and for what the filter wants of it', () => {
+  writeFileSync(path('list'), 'whole.pcap\nwhole.pcap\n');
+  for (const count of ['1', '3', '1000'])
+    for (const expression of EXPRESSIONS.slice(0, 4)) {
+      expectSame(['-V', 'list', '-c', count, '-w', 'out', ...expression]);
+      expectSame(['-V', 'list', '-c', count, '--count', ...expression]);
+    }
+});

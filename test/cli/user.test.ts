@@ -13,11 +13,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Lab } from '../../bench/lab.ts';
 import { offer } from '../../bench/offer.ts';
 import { getpwnam } from '../../src/native/passwd.ts';
-import { PROGRAM, Program } from '../program.ts';
+import { type Ended, PROGRAM, Program } from '../program.ts';
+import { MICRO, makeSavefile } from '../savefile/reading/make-savefile.ts';
 import { expectReadable, savefilesIn } from '../savefile.ts';
 
 const USER = 'nobody';
@@ -105,6 +106,52 @@ test("where the first of tcpdump's files is the user's and the directory is not,
   chownSync(file, uid, gid);
   const ended = await Program.run(lab, [process.execPath, PROGRAM, '-i', 'cap0', '-Z', USER, '-w', file, '-G', '60']);
   expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/^tsnetpcap: access .*foreign: EACCES/) });
+});
+
+describe('what is read from a savefile', () => {
+  const file = (): string => join(foreign, 'in.pcap');
+  const run = (args: readonly string[]): Promise<Ended> =>
+    Program.run(lab, [process.execPath, PROGRAM, '-r', file(), '-Z', USER, ...args]);
+
+  beforeEach(() => {
+    const header = { littleEndian: true, magic: MICRO, version: [2, 4] as const, snaplen: 262144, linktype: 1 };
+    const records = Array.from({ length: 2000 }, (_, sec) => ({ sec, fraction: 0, caplen: 1000, len: 1000 }));
+    writeFileSync(file(), makeSavefile({ ...header, records }));
+    chmodSync(file(), 0o600); // which the user could not read
+  });
+
+  test.each([
+    ['a single file, also in a directory of others', () => join(foreign, 'out'), ['-c', '5']],
+    ["tcpdump's files", () => join(own, 'f'), ['-C', '1']],
+    ['a series', () => join(own, 's-%s.pcap'), ['--rotate', '1h']],
+  ])("is the user's: %s", async (_, path, options) => {
+    expect(await run(['-w', path(), ...options])).toMatchObject({ code: 0 });
+    const directory = path().startsWith(own) ? own : foreign;
+    const names = readdirSync(directory).filter((name) => name !== 'in.pcap');
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) expect(statSync(join(directory, name))).toMatchObject({ uid, gid });
+  });
+
+  test('goes where the user can go, as with tcpdump, and so does what is read after the first file', async () => {
+    const args = ['-w', join(foreign, 'f'), '-C', '1'];
+    expect(await run(args)).toMatchObject({ code: 1, stderr: expect.stringMatching(/open .*foreign\/f: EACCES/) });
+    const theirs = await Program.run(lab, ['tcpdump', '-r', file(), '-Z', USER, ...args]);
+    expect(theirs).toMatchObject({ code: 1, stderr: expect.stringMatching(/foreign\/f: Permission denied/) });
+    const list = join(own, 'list');
+    writeFileSync(list, `${file()}\n${file()}\n`);
+    for (const program of [['tcpdump'], [process.execPath, PROGRAM]] as const) {
+      const ended = await Program.run(lab, [...program, '-V', list, '-Z', USER, '-w', join(own, 'out')]);
+      expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/in\.pcap: (Permission denied|EACCES)/) });
+      expectReadable(join(own, 'out'), 2000);
+    }
+  });
+
+  test("is nobody else's where the user does not exist", async () => {
+    const args = ['-r', file(), '-Z', 'nosuchuser', '-w', join(own, 'out')];
+    const ours = await Program.run(lab, [process.execPath, PROGRAM, ...args]);
+    const theirs = await Program.run(lab, ['tcpdump', ...args]);
+    expect([ours.code, ours.stderr]).toEqual([theirs.code, theirs.stderr.replace('tcpdump:', 'tsnetpcap:')]);
+  });
 });
 
 test("a user who does not exist, in tcpdump's words", async () => {
