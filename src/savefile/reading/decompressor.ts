@@ -81,21 +81,26 @@ export class Decompressor implements ByteSource {
     const piece = this.#begun.shift() ?? this.#piece.slice(0, await this.#source.read(this.#piece, 0));
     const stream = this.#stream;
     await new Promise<void>((resolve) => {
-      stream.once('close', resolve); // after an error
       const done = (): void => {
-        stream.off('close', resolve);
+        stream.off('close', done).off('end', done);
         resolve();
       };
+      stream.once('close', done); // after an error
+      stream.once('end', done); // with zeros behind the compressed data Node calls back for no write
       if (piece.length > 0) stream.write(piece, done);
       else {
         this.#ended = true;
-        stream.once('end', done);
         stream.end();
       }
     });
+    this.#fed += piece.length;
+    if (this.#format === 'gzip' && stream.readableEnded && !this.#ended) {
+      this.#ended = true; // zeros behind the last member are padding
+      if (piece.subarray(piece.length - (this.#fed - stream.bytesWritten)).some((byte) => byte !== 0))
+        this.#failure ??= new Error('something else follows the compressed data');
+    }
     if (this.#format !== 'zstd' || this.#failure !== undefined) return;
     // Node ends with a frame; of gzip's members it goes on with the next by itself.
-    this.#fed += piece.length;
     const unread = this.#fed - stream.bytesWritten;
     if (unread === 0) return;
     this.#begun.unshift(piece.subarray(piece.length - unread));

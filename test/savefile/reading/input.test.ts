@@ -151,3 +151,21 @@ test('a directory, and a file that is not there', async () => {
   expect((await copyByUs(directory, path('copy'))).failure).toMatch(/EISDIR/);
   expect((await copyByUs(path('nowhere'), path('copy'))).failure).toBe(`open ${path('nowhere')}: ENOENT`);
 });
+
+test('zeros behind compressed data are padding, and what follows them is damage', async () => {
+  const bytes = makeSavefile({
+    littleEndian: true,
+    magic: MICRO,
+    version: [2, 4],
+    snaplen: 96,
+    linktype: 1,
+    records: [{ sec: 1, fraction: 2, caplen: 3, len: 4 }],
+  });
+  for (const behind of [Buffer.alloc(1), Buffer.alloc(100_000), Buffer.of(0, 0, 31, 139, 0)]) {
+    writeFileSync(path('followed'), Buffer.concat([gzipSync(bytes), behind]));
+    const { bytes: copied, failure } = await copyByUs(path('followed'), path('ours'));
+    expect(copied?.equals(bytes)).toBe(true);
+    const damage = `${path('followed')}: something else follows the compressed data (at offset ${bytes.length})`;
+    expect(failure).toBe(behind.some((byte) => byte !== 0) ? damage : undefined);
+  }
+});
