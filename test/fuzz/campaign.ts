@@ -13,8 +13,6 @@ export interface Case {
 
 export interface Campaign {
   readonly make: (random: Random) => Case;
-  /** The most memory that the process may ever have, in bytes. */
-  readonly memory: number;
 }
 
 /** `directory`: for files, empty at the start, the campaign's own. */

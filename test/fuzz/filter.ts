@@ -14,13 +14,11 @@ import { randomExpression } from './expression.ts';
 
 type Instruction = bpf.Instruction;
 
-const MEMORY = 700 * 2 ** 20;
 const LINKTYPES = [1, 1, 1, 101, 113, 276, 105, 239];
 
 export function filter(): Campaign {
   const socket = new SocketFilter();
   return {
-    memory: MEMORY,
     make(random) {
       const { program, about } = randomProgram(random);
       const packets = Array.from({ length: 4 }, () => randomPacket(random));

@@ -51,7 +51,7 @@ interface Outcome {
 async function watch(name: string, { seed, first, count, seconds }: Slice, directory: string): Promise<Outcome> {
   const args = [name, ...[seed, first, count, seconds].map(String), directory];
   const child = spawn(process.execPath, ['--import', 'tsx', WORKER, ...args], { cwd: ROOT, stdio: 'pipe' });
-  const memory = CAMPAIGNS[name]?.(seed, directory).memory ?? 0;
+  const memory = CAMPAIGNS[name]?.memory ?? 0;
   let killed: string | undefined;
   let number = Number.NaN;
   let since = performance.now();
@@ -99,7 +99,7 @@ function peakOf(pid: number | undefined): number {
 /** The case made again, its input in a file that stays. */
 function evidence(name: string, seed: number, number: number, directory: string): string {
   if (Number.isNaN(number)) return 'before the first case';
-  const found = CAMPAIGNS[name]?.(seed, directory).make(randomOf(seed, number));
+  const found = CAMPAIGNS[name]?.start(seed, directory).make(randomOf(seed, number));
   const path = join(tmpdir(), `tsnetpcap-fuzz-${name}-${seed}-${number}`);
   writeFileSync(path, found?.input ?? '');
   return `${found?.about}; input in ${path}; again: npm run fuzz -- --campaign ${name} --seed ${seed} --case ${number}`;

@@ -20,7 +20,6 @@ import { type Campaign, expectEqual, expectSameBytes } from './campaign.ts';
 import { randomExpression } from './expression.ts';
 import { damaged } from './mutation.ts';
 
-const MEMORY = 400 * 2 ** 20;
 const CHUNK_SIZES = [24, 60, 200, 1000, 65536];
 const LINKTYPE = 1;
 const SNAPLEN = 262144;
@@ -44,7 +43,6 @@ interface Choice extends Shape {
 export function merge(_seed: number, directory: string): Campaign {
   const paths = Array.from({ length: 5 }, (_, n) => join(directory, `input${n}`));
   return {
-    memory: MEMORY,
     make(random) {
       const inputs = paths.slice(random.whole(0, 4)).map(() => savefile(random));
       const choice = randomChoice(random);

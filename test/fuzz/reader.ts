@@ -14,7 +14,6 @@ import { type Campaign, expectEqual, expectSameBytes } from './campaign.ts';
 import { filesOfTools, pcapFiles, pcapngFile } from './corpus.ts';
 import { damaged } from './mutation.ts';
 
-const MEMORY = 300 * 2 ** 20;
 const CHUNK_SIZES = [24, 100, 100, 1000, 1000, 1000, 4096, 65536];
 /** Each read takes its time. */
 const SMALLEST_CHUNKS = [1, 7];
@@ -41,7 +40,6 @@ export function reader(seed: number, directory: string): Campaign {
     return kind < 5 ? random.pick(pcaps) : pcapngFile(random);
   };
   return {
-    memory: MEMORY,
     make(random) {
       const plain = damaged(any(random), any(random), random.pick([0, 1, 1, 1, 2, 2, 3, 5]), random);
       const packed = random.whole(0, 9) === 0 ? compressed(plain, random) : undefined;

@@ -12,7 +12,7 @@ const directory = rest.pop() ?? '';
 const [seed = 0, first = 0, count = 0, seconds = 0] = rest.map(Number);
 const progress = openSync(progressIn(directory), 'w');
 const under = new Float64Array(1);
-const campaign = CAMPAIGNS[name]?.(seed, directory);
+const campaign = CAMPAIGNS[name]?.start(seed, directory);
 if (campaign === undefined) throw new Error(`unreachable: no campaign ${name}`);
 
 const deadline = performance.now() + seconds * 1000;
