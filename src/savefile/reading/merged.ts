@@ -3,24 +3,21 @@
 // alternate, records are put together in a buffer. Like mergecap, it does not sort what is unsorted within one file.
 import { type Precision, RECORD_HEADER_LENGTH, record } from '../header.ts';
 import type { RecordReader, RecordRun } from './record-run.ts';
+import { Tournament } from './tournament.ts';
 
 /** Runs that are shorter are copied together. */
 const WORTH_HANDING_ON = 64 * 1024;
 const BUFFER_SIZE = 1024 * 1024;
 
-/** What a reader holds at present. */
+/** Fewer bytes are copied four words a turn: for 112 a call of TypedArray.set() takes twice as long (native-notes/offline.md). */
+const WORTH_A_CALL = 256;
+const TURN = 16;
+
+/** A reader and what it has given last, of which all before `at` is taken; without a run it is at its end. */
 interface Head {
   readonly reader: RecordReader;
-  /** Its place among the readers. */
-  readonly order: number;
-  run: RecordRun;
+  run: RecordRun | undefined;
   at: number;
-  /** Of the record at `at`. */
-  sec: number;
-  fraction: number;
-  /** Of those taken last: where the last one begins, and how many. */
-  last: number;
-  records: number;
 }
 
 export class MergedReader implements RecordReader {
@@ -31,9 +28,11 @@ export class MergedReader implements RecordReader {
   readonly precision: Precision;
   readonly #readers: readonly RecordReader[];
   readonly #failed: (cause: unknown) => void;
-  #heads: Head[] | undefined;
-  readonly #bytes = new Uint8Array(BUFFER_SIZE);
-  readonly #view = new DataView(this.#bytes.buffer);
+  readonly #heads: readonly Head[];
+  readonly #gathered = new Gathered();
+  #tournament: Tournament | undefined;
+  /** Who had the oldest record before. */
+  #previous = -1;
 
   /**
    * `readers`: all of one link type, at least one, closed with this one. `failed` is given what a reader fails with, whose
@@ -48,6 +47,7 @@ export class MergedReader implements RecordReader {
     this.snaplen = Math.max(...readers.map(({ snaplen }) => snaplen));
     this.precision = readers.some(({ precision }) => precision === 'nano') ? 'nano' : 'micro';
     this.#readers = readers;
+    this.#heads = readers.map((reader) => ({ reader, run: undefined, at: 0 }));
     this.#failed = failed;
     this.readAs = this.precision;
   }
@@ -61,156 +61,140 @@ export class MergedReader implements RecordReader {
   }
 
   async next(): Promise<RecordRun | undefined> {
-    this.#heads ??= await this.#begin();
-    const heads = this.#heads;
-    let out = 0;
-    let last = 0;
-    let records = 0;
-    let { linktype } = this;
-    for (let head = heads[0]; head !== undefined; head = heads[0]) {
-      if (head.at >= head.run.end) {
-        if (!(await this.#refill(head))) removeFirst(heads);
-        else sink(heads, 0);
-        continue;
+    this.#tournament ??= await this.#begin();
+    const tournament = this.#tournament;
+    this.#gathered.clear();
+    while (!tournament.over) {
+      const head = this.#heads[tournament.winner];
+      const run = head?.run;
+      if (head === undefined || run === undefined) throw new Error('unreachable: a winner without records');
+      if (head.at < run.end) {
+        const merged = this.#merge(tournament);
+        if (merged !== undefined) return merged;
+      } else {
+        await this.#refill(head);
+        tournament.advance(secOf(head), fractionOf(head));
       }
-      const { run, at } = head;
-      walk(head, earliest(heads[1], heads[2]));
-      const size = head.at - at;
-      if (records === 0 && size >= WORTH_HANDING_ON) {
-        const { last, records } = head;
-        const handedOn = { ...run, start: at, end: head.at, last, records };
-        settle(heads, head);
-        return handedOn;
-      }
-      if (size > BUFFER_SIZE - out || (records > 0 && run.linktype !== linktype)) {
-        if (records === 0) throw new Error('unreachable: records that are neither handed on nor fit the buffer');
-        head.at = at; // they come next
-        break;
-      }
-      linktype = run.linktype; // a later interface of a pcapng file may have another
-      this.#bytes.set(run.bytes.subarray(at, head.at), out);
-      last = out + head.last - at;
-      out += size;
-      records += head.records;
-      settle(heads, head);
     }
-    if (records === 0) return undefined;
-    return { bytes: this.#bytes, view: this.#view, start: 0, end: out, last, records, linktype };
+    return this.#gathered.records > 0 ? this.#gathered : undefined;
   }
 
   async close(): Promise<void> {
     for (const reader of this.#readers) await reader.close();
   }
 
-  async #begin(): Promise<Head[]> {
-    const heads: Head[] = [];
-    for (const [order, reader] of this.#readers.entries()) {
-      const run = await this.#nextOf(reader);
-      if (run === undefined) continue;
-      const head = { reader, order, run, at: run.start, sec: 0, fraction: 0, last: 0, records: 0 };
-      readTime(head);
-      heads.push(head);
-    }
-    for (let at = heads.length >> 1; at >= 0; at--) sink(heads, at);
-    return heads;
+  async #begin(): Promise<Tournament> {
+    for (const head of this.#heads) await this.#refill(head);
+    return new Tournament(this.#heads.map((head) => ({ sec: secOf(head), fraction: fractionOf(head) })));
   }
 
-  async #nextOf(reader: RecordReader): Promise<RecordRun | undefined> {
+  async #refill(head: Head): Promise<void> {
+    head.run = undefined;
     try {
-      const run = await reader.next();
-      if (run !== undefined) return run;
+      head.run = await head.reader.next();
     } catch (cause) {
       this.#failed(cause);
     }
-    await reader.close(); // its memory is for the others
-    return undefined;
+    if (head.run === undefined)
+      await head.reader.close(); // its memory is for the others
+    else head.at = head.run.start;
   }
 
-  async #refill(head: Head): Promise<boolean> {
-    const run = await this.#nextOf(head.reader);
-    if (run === undefined) return false;
-    head.run = run;
-    head.at = run.start;
-    readTime(head);
+  /**
+   * Merges until there is something to hand on, or until a winner is at the end of its run, and then returns undefined. Once
+   * a record where readers alternate: it allocates nothing and waits for nothing.
+   */
+  #merge(tournament: Tournament): RecordRun | undefined {
+    const gathered = this.#gathered;
+    for (;;) {
+      const { winner } = tournament;
+      const head = this.#heads[winner];
+      const run = head?.run;
+      if (head === undefined || run === undefined || head.at >= run.end) return undefined;
+      const { at } = head;
+      const { view, end } = run;
+      let last = at;
+      let next = at + RECORD_HEADER_LENGTH + view.getUint32(at + record.caplen, true);
+      let records = 1;
+      // Twice the same one: perhaps it is the first for long.
+      if (winner === this.#previous) {
+        const second = tournament.second();
+        const sec = tournament.secOf(second);
+        const fraction = tournament.fractionOf(second);
+        for (; next < end && isBefore(view, next, sec, fraction, winner < second); records++) {
+          last = next;
+          next += RECORD_HEADER_LENGTH + view.getUint32(next + record.caplen, true);
+        }
+      }
+      const handedOn = gathered.records === 0 && next - at >= WORTH_HANDING_ON;
+      if (!handedOn && !gathered.add(run, at, next, last, records)) return gathered;
+      this.#previous = winner;
+      head.at = next;
+      // At the end of its run it stays the winner: its next record may be the oldest again.
+      if (next < end) tournament.advance(secOf(head), fractionOf(head));
+      if (handedOn) return { ...run, start: at, end: next, last, records };
+    }
+  }
+}
+
+/** Short stretches of several readers, one behind the other. */
+class Gathered implements RecordRun {
+  readonly bytes: Uint8Array = new Uint8Array(BUFFER_SIZE);
+  readonly view: DataView = new DataView(this.bytes.buffer);
+  readonly start = 0;
+  end = 0;
+  last = 0;
+  records = 0;
+  /** Of all of these; a later interface of a pcapng file may have another. */
+  linktype = 0;
+
+  clear(): void {
+    this.end = 0;
+    this.records = 0;
+  }
+
+  /** Appends what lies in the run between `from` and `to`. False where that does not fit, and then nothing is done. */
+  add(run: RecordRun, from: number, to: number, last: number, records: number): boolean {
+    const { bytes, view, end } = this;
+    if (to - from > BUFFER_SIZE - end || (this.records > 0 && run.linktype !== this.linktype)) {
+      if (this.records === 0) throw new Error('unreachable: records that are neither handed on nor fit the buffer');
+      return false;
+    }
+    if (to - from >= WORTH_A_CALL) bytes.set(run.bytes.subarray(from, to), end);
+    else copyShort(run.view, from, to, view, end);
+    this.linktype = run.linktype;
+    this.last = end + last - from;
+    this.end = end + to - from;
+    this.records += records;
     return true;
   }
 }
 
-// Heads are a binary heap: none comes before the one at half its place.
-
-function comesBefore(a: Head, b: Head): boolean {
-  if (a.sec !== b.sec) return a.sec < b.sec;
-  return a.fraction === b.fraction ? a.order < b.order : a.fraction < b.fraction;
-}
-
-function earliest(a: Head | undefined, b: Head | undefined): Head | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return comesBefore(a, b) ? a : b;
-}
-
-/** Puts the head at `place` where it belongs, below those that come before it. */
-function sink(heads: Head[], place: number): void {
-  const head = heads[place];
-  if (head === undefined) return;
-  let at = place;
-  for (;;) {
-    const child = 2 * at + 1;
-    const left = heads[child];
-    const right = heads[child + 1];
-    const next = earliest(left, right);
-    if (next === undefined || comesBefore(head, next)) break;
-    heads[at] = next;
-    at = next === left ? child : child + 1;
+function copyShort(source: DataView, from: number, to: number, target: DataView, begin: number): void {
+  let at = from;
+  let out = begin;
+  for (; at <= to - TURN; at += TURN, out += TURN) {
+    target.setInt32(out, source.getInt32(at, true), true);
+    target.setInt32(out + 4, source.getInt32(at + 4, true), true);
+    target.setInt32(out + 8, source.getInt32(at + 8, true), true);
+    target.setInt32(out + 12, source.getInt32(at + 12, true), true);
   }
-  heads[at] = head;
+  for (; at < to; at++, out++) target.setUint8(out, source.getUint8(at));
 }
 
-function removeFirst(heads: Head[]): void {
-  const last = heads.pop();
-  if (heads.length === 0 || last === undefined) return;
-  heads[0] = last;
-  sink(heads, 0);
+/** Of the next record, Infinity where there is none. */
+function secOf({ run, at }: Head): number {
+  return run === undefined ? Number.POSITIVE_INFINITY : run.view.getUint32(at + record.sec, true);
 }
 
-function readTime(head: Head): void {
-  head.sec = head.run.view.getUint32(head.at + record.sec, true);
-  head.fraction = head.run.view.getUint32(head.at + record.fraction, true);
+function fractionOf({ run, at }: Head): number {
+  return run === undefined ? 0 : run.view.getUint32(at + record.fraction, true);
 }
 
-/** The first of the heads has gone on. At the end of its run it stays first: its next record may be the oldest again. */
-function settle(heads: Head[], head: Head): void {
-  if (head.at >= head.run.end) return;
-  readTime(head);
-  sink(heads, 0);
-}
-
-/** Takes the records of `head` that come before the first of `other`, and describes them in its `last` and `records`. */
-function walk(head: Head, other: Head | undefined): void {
-  const { view, end, start } = head.run;
-  if (other === undefined && head.at === start) {
-    head.last = head.run.last;
-    head.records = head.run.records;
-    head.at = end;
-    return;
-  }
-  const otherSec = other === undefined ? Number.POSITIVE_INFINITY : other.sec;
-  const otherFraction = other === undefined ? 0 : other.fraction;
-  const first = other === undefined || head.order < other.order;
-  let at = head.at;
-  let last = at;
-  let records = 0;
-  while (at < end) {
-    const sec = view.getUint32(at + record.sec, true);
-    if (sec > otherSec) break;
-    if (sec === otherSec) {
-      const fraction = view.getUint32(at + record.fraction, true);
-      if (fraction > otherFraction || (fraction === otherFraction && !first)) break;
-    }
-    last = at;
-    at += RECORD_HEADER_LENGTH + view.getUint32(at + record.caplen, true);
-    records++;
-  }
-  head.at = at;
-  head.last = last;
-  head.records = records;
+/** Whether the record at `at` comes before one of that time; `first`: also if their times are equal. */
+function isBefore(view: DataView, at: number, sec: number, fraction: number, first: boolean): boolean {
+  const recordSec = view.getUint32(at + record.sec, true);
+  if (recordSec !== sec) return recordSec < sec;
+  const recordFraction = view.getUint32(at + record.fraction, true);
+  return recordFraction === fraction ? first : recordFraction < fraction;
 }
