@@ -1,7 +1,7 @@
 // Puts a capture together from its options, in the order in which each part can fail: filter and device, kernel ring,
 // first savefile. What was opened before a failure is closed again.
 import { type CompiledFilter, compileFilter } from '../filter/compile.ts';
-import { compilePacketFilter } from '../filter/packet-filter.ts';
+import { compileOwnFilter, compilePacketFilter } from '../filter/packet-filter.ts';
 import type { FileHeader } from '../savefile/header.ts';
 import { SingleFile } from '../savefile/single-file.ts';
 import type { Account } from '../service/account.ts';
@@ -73,8 +73,11 @@ async function openSource(
   const program = filter.program.bytes;
   const common = { ...header, device, promiscuous, exitOnDown, filter: program, ringMemory, blockRetireMs, notice };
   switch (engine) {
-    case 'ring':
-      return RingSource.open({ ...common, userSpace: userSpace && compilePacketFilter(userSpace, 'libpcap') });
+    case 'ring': {
+      const expression = userSpace?.expression && compilePacketFilter(userSpace.expression, 'libpcap');
+      const exclusions = userSpace?.exclusions && compileOwnFilter(userSpace.exclusions);
+      return RingSource.open({ ...common, userSpace: userSpace && { expression, exclusions } });
+    }
     case 'libpcap': {
       const { LibpcapSource } = await import('./libpcap/libpcap-source.ts');
       return LibpcapSource.open({ ...common, dlt, immediate, timestampType, monitor });

@@ -21,6 +21,8 @@ export function startEvent(
   header: FileHeader,
   filter: CompiledFilter,
 ): LedgerEvent {
+  const { exclusions, expression } = filter.userSpace ?? {};
+  const userSpace = [exclusions, expression].filter((program) => program !== undefined);
   return {
     ...ofEverySeries(output),
     device: filter.device,
@@ -30,7 +32,7 @@ export function startEvent(
     exclude: options.exclude,
     ...kept(options),
     program: hashOf(filter.program),
-    ...(filter.userSpace && { userSpace: hashOf(filter.userSpace) }),
+    ...(userSpace.length > 0 && { userSpace: hashOf(...userSpace) }),
   };
 }
 
@@ -58,8 +60,10 @@ function kept(options: CaptureOptions): Pick<Start, 'kept'> {
   return { kept: { snaplen, classes: snaplenFor, names, headersOnly, sampleFlows } };
 }
 
-function hashOf(program: Program): string {
-  return createHash('sha256').update(program.bytes).digest('hex');
+function hashOf(...programs: readonly Program[]): string {
+  const hash = createHash('sha256');
+  for (const { bytes } of programs) hash.update(bytes);
+  return hash.digest('hex');
 }
 
 /** A cooked savefile has the number of a packet's interface, and numbers change. */

@@ -9,9 +9,9 @@
 // A device that is no network interface (nflog, bluetooth, …) has no socket that could run a program: libpcap does, and the
 // programs are taken as it has compiled them.
 //
-// When the kernel can't run it with the expression in it (too many instructions, too little memory for them, or libpcap has
-// no way to put it), then, as with tcpdump, the expression is left to a filter in user space: the program as libpcap
-// compiled it, before it was rewritten for the socket. The rest stays in the kernel, which must be able to run that.
+// When the kernel can't run all of that (too many instructions, too little memory for them, or libpcap has no way to put the
+// expression), then, as with tcpdump, a part of it is left to user space: the expression, as libpcap compiled it before it
+// was rewritten for the socket, or the exclusions, or both. The rest stays in the kernel.
 
 import { CaptureError, OptionError, PcapError, SyscallError } from '../errors.ts';
 import { PACKET_OUTGOING } from '../native/if_packet.ts';
@@ -55,12 +55,20 @@ import { reachOf } from './reach.ts';
 import { appendSampling } from './sample-flows.ts';
 import { hasNetworkHeader } from './tags.ts';
 
+/** What the kernel does not take, for the ring engine to run; the kernel has what is undefined here. */
+export interface UserSpace {
+  /** In libpcap's dialect. */
+  readonly expression: Program | undefined;
+  /** In the kernel's dialect, of any length: 0 for what is excluded. */
+  readonly exclusions: Program | undefined;
+}
+
 /** A program for a device, and what a savefile of its packets has to say of them. */
 export interface CompiledFilter {
   /** What the capture's socket is to run; checked by the kernel. Or libpcap, where there is no such socket. */
   readonly program: Program;
-  /** What to run, in libpcap's dialect, on each packet that the kernel lets through; undefined when it runs all of it. */
-  readonly userSpace: Program | undefined;
+  /** What to run on each packet that the kernel lets through; undefined when it runs all of it. */
+  readonly userSpace: UserSpace | undefined;
   /** The device is a network interface, or all of them: an AF_PACKET socket brings its packets. */
   readonly packetSocket: boolean;
   /** The interface's name, also when its number was given. */
@@ -226,8 +234,10 @@ function chooseLinktype(p: pcap.pcap_t, device: string, asked: string | undefine
 
 interface Composed {
   readonly program: Program;
-  readonly userSpace: Program | undefined;
+  readonly userSpace: UserSpace | undefined;
 }
+
+const NO_EXCLUSIONS: Exclusions = { networks: [], programs: [] };
 
 function compose(
   p: pcap.pcap_t,
@@ -237,22 +247,44 @@ function compose(
   warnings: string[],
 ): Composed {
   const { expression, exclude, snaplen } = options;
-  const bytes = snaplen - cookedLength(linktype);
-  const exclusions = compileExclusions(p, exclude, linktype);
-  const around = (program: Program, kept: number): Program =>
+  const cooked = cookedLength(linktype);
+  const bytes = snaplen - cooked;
+  const all = compileExclusions(p, exclude, linktype);
+  const around = (program: Program, exclusions: Exclusions, kept: number): Program =>
     attached(p, chain(p, { device, options, linktype, exclusions, expression: program, bytes: kept }));
-  // Then how much is kept of a packet is the kernel's to say, who must have run the expression for it.
+  // Then how much is kept of a packet is the kernel's to say, who must have run the rest for it.
   if (keepOptionsGiven(options).all.length > 0)
-    return { program: around(loadedProgram(p, expression), bytes), userSpace: undefined };
+    return { program: around(loadedProgram(p, expression), all, bytes), userSpace: undefined };
   const { loaded, compiled } = loadedOrCompiled(p, expression);
-  try {
-    if (loaded !== undefined) return { program: around(loaded, bytes), userSpace: undefined };
-  } catch (cause) {
-    if (!(cause instanceof CaptureError && cause.code === 'ERR_FILTER')) throw cause;
-    warnings.push(userSpaceWarning(cause));
+  let refusal: unknown;
+  for (const outside of exclude.length === 0 ? [false] : [false, true]) {
+    const exclusions = outside ? exclusionsAlone(all, linktype) : undefined;
+    for (const left of loaded === undefined ? [compiled] : [undefined, compiled]) {
+      const reach = Math.max(left ? reachOf(left) - cooked : 0, exclusions ? reachOf(exclusions) : 0);
+      const kept = Math.max(bytes, Math.min(reach, MAXIMUM_SNAPLEN - cooked));
+      try {
+        const program = around(left ? KEEP_ALL : (loaded ?? KEEP_ALL), outside ? NO_EXCLUSIONS : all, kept);
+        return { program, userSpace: left || exclusions ? { expression: left, exclusions } : undefined };
+      } catch (cause) {
+        if (!(cause instanceof CaptureError && cause.code === 'ERR_FILTER')) throw cause;
+        // Where nothing was loaded libpcap has warned already.
+        if (refusal === undefined && loaded !== undefined) warnings.push(userSpaceWarning(cause));
+        refusal = cause;
+      }
+    }
   }
-  const reach = Math.min(reachOf(compiled), MAXIMUM_SNAPLEN) - cookedLength(linktype);
-  return { program: around(KEEP_ALL, Math.max(bytes, reach)), userSpace: compiled };
+  throw refusal;
+}
+
+/** 0 for what is excluded, else 1. */
+function exclusionsAlone(exclusions: Exclusions, linktype: number): Program {
+  const builder = new ProgramBuilder();
+  const drop = new Label();
+  appendExclusions(builder, exclusions, linktype, drop);
+  builder.ret(1);
+  builder.place(drop);
+  builder.ret(0);
+  return builder.build();
 }
 
 /** In libpcap's words for the same. */
@@ -273,7 +305,7 @@ interface Links {
 }
 
 function chain(p: pcap.pcap_t, { device, options, linktype, exclusions, expression, bytes }: Links): Program {
-  const { exclude, sampleFlows, snaplenFor = [] } = options;
+  const { sampleFlows, snaplenFor = [] } = options;
   const { headers, all } = keepOptionsGiven(options);
   if (all.length > 0 && !hasSocket(p))
     throw new CaptureError(
@@ -312,7 +344,8 @@ function chain(p: pcap.pcap_t, { device, options, linktype, exclusions, expressi
     const programs = snaplenFor.map((kept) => namedProgram(p, kept.expression, snaplenForText(kept)));
     appendKeptBytes(builder, { options, programs, linktype });
   }
-  if (guarded || exclude.length > 0 || sampleFlows !== undefined) {
+  const excluding = exclusions.networks.length + exclusions.programs.length > 0;
+  if (guarded || excluding || sampleFlows !== undefined) {
     builder.place(drop);
     builder.ret(0);
   }

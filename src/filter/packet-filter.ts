@@ -83,6 +83,14 @@ export function compilePacketFilter(program: Program, dialect: Dialect): PacketF
   return new Function(new Source(instructions, dialect).text())();
 }
 
+/**
+ * The same in the kernel's dialect for a program that was built here (program.ts) of parts that the kernel has accepted, but
+ * is too long for it as a whole. A load from a header in front of the packet's data, which is not at hand, ends it with 0.
+ */
+export function compileOwnFilter(program: Program): PacketFilter {
+  return new Function(new Source(program.instructions(), 'kernel').text())();
+}
+
 /** The source text of one program. Nothing but its 32-bit numbers and names of this file gets into it. */
 class Source {
   readonly #instructions: readonly Instruction[];

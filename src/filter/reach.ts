@@ -16,30 +16,48 @@ import {
   bpfMode,
   type Instruction,
   type Program,
+  SKF_LL_OFF,
+  successors,
 } from './program.ts';
 
 /** The longest IPv4 header. */
 const MSH_MOST = 60;
 
-/** No load of the program, in libpcap's dialect, needs more than so many bytes of a packet; Infinity where that is open. */
+/** No load of the program needs more than so many bytes of a packet; Infinity where that is open. */
 export function reachOf(program: Program): number {
   const instructions = program.instructions();
-  const x = Math.max(0, ...instructions.map(mostOfX));
-  return Math.max(0, ...instructions.map((instruction) => endOfLoad(instruction, x)));
+  const most = mostOfX(instructions);
+  return Math.max(0, ...instructions.map((instruction, index) => endOfLoad(instruction, most[index] ?? 0)));
 }
 
-/** The most that X can be after this instruction, if it sets X. */
-function mostOfX({ code, k }: Instruction): number {
+/** The most that X can be before each instruction. Where the program jumps back, that is the most that it ever is. */
+function mostOfX(instructions: readonly Instruction[]): number[] {
+  const most = instructions.map(() => 0);
+  let ever = 0;
+  let back = false;
+  for (const [index, instruction] of instructions.entries()) {
+    const after = xAfter(instruction, most[index] ?? 0);
+    ever = Math.max(ever, after);
+    for (const successor of successors(instruction, index)) {
+      most[successor] = Math.max(most[successor] ?? 0, after);
+      back ||= successor <= index;
+    }
+  }
+  return back ? most.map(() => ever) : most;
+}
+
+function xAfter({ code, k }: Instruction, before: number): number {
   if (code === (BPF_MISC | BPF_TAX)) return Number.POSITIVE_INFINITY;
-  if (bpfClass(code) !== BPF_LDX) return 0;
+  if (bpfClass(code) !== BPF_LDX) return before;
   if (bpfMode(code) === BPF_MSH) return MSH_MOST;
   return bpfMode(code) === BPF_IMM ? k : Number.POSITIVE_INFINITY;
 }
 
+/** Loads from SKF_LL_OFF on are not of the packet's bytes that are at hand, in either dialect. */
 function endOfLoad({ code, k }: Instruction, x: number): number {
-  if (bpfClass(code) === BPF_LDX) return bpfMode(code) === BPF_MSH ? k + 1 : 0;
+  if (bpfClass(code) === BPF_LDX) return bpfMode(code) === BPF_MSH && k < SKF_LL_OFF ? k + 1 : 0;
   if (bpfClass(code) !== BPF_LD) return 0;
   const size = (code & BPF_SIZE) === BPF_B ? 1 : (code & BPF_SIZE) === BPF_H ? 2 : 4;
   if (bpfMode(code) === BPF_IND) return x + k + size;
-  return bpfMode(code) === BPF_ABS ? k + size : 0;
+  return bpfMode(code) === BPF_ABS && k < SKF_LL_OFF ? k + size : 0;
 }

@@ -28,7 +28,7 @@ import {
 } from './program.ts';
 
 /** Ethertypes of a VLAN tag: 802.1Q, 802.1ad, and what came before that. */
-const TAGS = [0x8100, 0x88a8, 0x9100];
+const TAGS: readonly number[] = [0x8100, 0x88a8, 0x9100];
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
 export const ETHERTYPE_RARP = 0x8035;
@@ -38,6 +38,10 @@ const ETHERNET_LENGTH = 14;
 
 /** Scratch memory that is ours; libpcap uses the slots from 0 upwards. */
 export const M_ETHERTYPE = 15;
+
+export function isTag(ethertype: number): boolean {
+  return TAGS.includes(ethertype);
+}
 
 /** Where a program compiled for a link type looks that may have tags in its packets. */
 export interface TagLayout {

@@ -62,7 +62,7 @@ export type LedgerEvent =
       };
       /** SHA-256 of the program attached to the socket, eight bytes an instruction. */
       readonly program: string;
-      /** The same of a program that packets went through outside the kernel; left out when there was none. */
+      /** The same of what packets went through outside the kernel, exclusions first; left out when there was none. */
       readonly userSpace?: string;
     }
   /** A savefile was created, for records of [startSec, endSec). */

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileFilter } from '../../src/filter/compile.ts';
 import { type Network, parseNetwork, reduceNetworks } from '../../src/filter/network.ts';
+import { compileOwnFilter } from '../../src/filter/packet-filter.ts';
 import { Namespace } from './namespace.ts';
 import { SocketFilter } from './socket-filter.ts';
 
@@ -196,6 +197,39 @@ describe('the kernel runs the program', () => {
       { numRuns: 40 },
     );
   });
+});
+
+const DOCUMENTATION: Network = { bits: 32, first: 0xc0000200n, prefix: 24 };
+
+test('outside the kernel, when a long list does not fit: the verdicts of a short one that does', () => {
+  const far = Array.from({ length: 1200 }, (_, n): Network => {
+    const first = (BigInt((n * 40503) & 0xffff) << 16n) | BigInt((n * 7919) & 0xffff);
+    return { bits: 128, first: ((0x2400n << 32n) | first) << 80n, prefix: 48 };
+  });
+  const property = fc.property(
+    fc
+      .array(network, { minLength: 1, maxLength: 20 })
+      .map((networks) => networks.map((each) => (each.prefix < 20 ? DOCUMENTATION : each))) // which would cover the others
+      .chain((each) => fc.tuple(fc.constant(each), packetsFor(each))),
+    ([networks, packets]) => {
+      const inside = compile('v0', networks.map(text));
+      const options = { device: 'v0', snaplen: 96, linktype: undefined, expression: '' };
+      const exclude = [...networks, ...far].map(text);
+      const { userSpace } = namespace.run(() => compileFilter({ ...options, exclude }));
+      if (userSpace?.exclusions === undefined) throw new Error('the kernel has taken them');
+      const outside = compileOwnFilter(userSpace.exclusions);
+      try {
+        for (const packet of packets.filter((each) => !excluded(far, each))) {
+          const bytes = ethernet(packet);
+          const kept = outside(new DataView(bytes.buffer), 0, bytes.length, bytes.length);
+          expect(kept).toBe(inside.passed(bytes) === 0 ? 0 : 1);
+        }
+      } finally {
+        inside.close();
+      }
+    },
+  );
+  fc.assert(property, { numRuns: 15 });
 });
 
 /** Networks without order, of the lengths that such lists have. */

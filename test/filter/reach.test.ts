@@ -21,7 +21,10 @@ test.each([
 
 test('X is what it is set to, at most', () => {
   const load = [made(bpf.BPF_LD | bpf.BPF_H | bpf.BPF_IND, 4), made(bpf.BPF_RET, 0)];
-  expect(reachOf(programOf([made(bpf.BPF_LDX, 1000), made(bpf.BPF_LDX, 9), ...load]))).toBe(1006);
+  expect(reachOf(programOf([made(bpf.BPF_LDX, 1000), made(bpf.BPF_LDX, 9), ...load]))).toBe(15);
+  const twoWays = [made(bpf.BPF_LDX, 1000), made(bpf.BPF_JMP | bpf.BPF_JEQ, 7, 0, 1), made(bpf.BPF_LDX, 9), ...load];
+  expect(reachOf(programOf(twoWays))).toBe(1006);
+  expect(reachOf(programOf([made(bpf.BPF_LD | bpf.BPF_ABS, bpf.SKF_AD_VLAN_TAG), made(bpf.BPF_RET, 0)]))).toBe(0);
   expect(reachOf(programOf([made(bpf.BPF_LDX | bpf.BPF_LEN, 0), ...load]))).toBe(Number.POSITIVE_INFINITY);
   expect(reachOf(programOf([made(bpf.BPF_LDX | bpf.BPF_B | bpf.BPF_MSH, 500), made(bpf.BPF_RET, 0)]))).toBe(501);
 });

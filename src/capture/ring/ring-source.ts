@@ -2,7 +2,6 @@
 // of it. No packet is copied anywhere but within its own block; no byte waits in this process.
 import { readFileSync } from 'node:fs';
 import { FormatError } from '../../errors.ts';
-import type { PacketFilter } from '../../filter/packet-filter.ts';
 import { eventLoopFd } from '../../native/event-loop.ts';
 import { POLLERR, POLLIN, Poll } from '../../native/libc.ts';
 import { readNetDevice } from '../../native/netdevice.ts';
@@ -13,7 +12,7 @@ import type { Absence, Drained, PacketSource, SourceStatistics } from '../source
 import { SpanOffer } from '../span-offer.ts';
 import { Block } from './block.ts';
 import { BlockWalk, type RecordFormat } from './block-walk.ts';
-import { Sieve } from './sieve.ts';
+import { Sieve, type UserSpaceFilters } from './sieve.ts';
 import { RingSocket } from './socket.ts';
 
 export interface RingSourceOptions extends RecordFormat, InterfaceWatchOptions {
@@ -21,7 +20,7 @@ export interface RingSourceOptions extends RecordFormat, InterfaceWatchOptions {
   /** The program to attach; returns how many of a packet's own bytes to keep. */
   readonly filter: Uint8Array;
   /** What the kernel could not take of the filter, to be applied here. */
-  readonly userSpace: PacketFilter | undefined;
+  readonly userSpace: UserSpaceFilters | undefined;
   /** Bytes of ring asked for; rounded up to whole blocks. */
   readonly ringMemory: number;
   readonly blockRetireMs: number;

@@ -1,5 +1,5 @@
 // Leaves packets out of a retired block that a filter outside the kernel does not keep, before the walk makes records of
-// it. Called by the ring source for each block when the kernel could not take the filter.
+// it. Called by the ring source for each block when the kernel could not take the filter or the exclusions.
 //
 //   before  | descriptor: 4 packets | packet 1 -> packet 2 -> packet 3 -> packet 4 |
 //   after   | descriptor: 2 packets |             packet 2 -------------> packet 4 |
@@ -12,15 +12,25 @@ import { sockaddr_ll, TP_STATUS_VLAN_VALID, tpacket_block_desc, tpacket3_hdr } f
 import { cookedLength, LINKTYPE_LINUX_SLL2 } from '../../savefile/linktype.ts';
 import type { Block } from './block.ts';
 import { writeSll, writeSll2 } from './cooked.ts';
+import { Excluder } from './excluder.ts';
 
 const { tp_next_offset, tp_snaplen, tp_len, tp_status, tp_mac, tp_vlan_tci } = tpacket3_hdr;
 const SLL = tpacket3_hdr.sizeof;
 const HEADERS = SLL + sockaddr_ll.sizeof;
 
+/** What the kernel could not take of the filter; undefined what it could. */
+export interface UserSpaceFilters {
+  /** In libpcap's dialect; sees a packet as libpcap shows it: cooked header in front, no VLAN tag back in. */
+  readonly expression: PacketFilter | undefined;
+  /** In the kernel's dialect, 0 for what is excluded. */
+  readonly exclusions: PacketFilter | undefined;
+}
+
 export class Sieve {
   /** Packets left out up to now. */
   filtered = 0;
-  readonly #filter: PacketFilter;
+  readonly #filter: PacketFilter | undefined;
+  readonly #excluder: Excluder | undefined;
   readonly #cooked: number;
   readonly #sll2: boolean;
   readonly #metadata: PacketMetadata = {
@@ -33,9 +43,9 @@ export class Sieve {
     vlanTpid: 0,
   };
 
-  /** `filter` is in libpcap's dialect and sees a packet as libpcap shows it: cooked header in front, no VLAN tag back in. */
-  constructor(filter: PacketFilter, linktype: number) {
-    this.#filter = filter;
+  constructor({ expression, exclusions }: UserSpaceFilters, linktype: number) {
+    this.#filter = expression;
+    this.#excluder = exclusions && new Excluder(exclusions, linktype);
     this.#cooked = cookedLength(linktype);
     this.#sll2 = linktype === LINKTYPE_LINUX_SLL2;
   }
@@ -76,6 +86,8 @@ export class Sieve {
 
   /** `start`: where the packet begins, cooked header included, which is yet to be written. */
   #keeps(view: DataView, at: number, start: number, caplen: number): boolean {
+    if (this.#excluder?.excludes(view, at)) return false;
+    if (this.#filter === undefined) return true;
     if (this.#cooked !== 0) {
       if (this.#sll2) writeSll2(view, start, at + SLL);
       else writeSll(view, start, at + SLL);

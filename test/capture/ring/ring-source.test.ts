@@ -41,14 +41,14 @@ beforeEach(() => {
 
 const HEADER = { linktype: 1, snaplen: 96, precision: 'micro' } as const;
 
-function openSource(userSpace?: PacketFilter): RingSource {
+function openSource(expression?: PacketFilter): RingSource {
   return RingSource.open({
     ...HEADER,
     device: 'lo',
     promiscuous: false,
     exitOnDown: false,
     filter: new Uint8Array(8),
-    userSpace,
+    userSpace: expression && { expression, exclusions: undefined },
     ringMemory: BLOCKS * BLOCK_SIZE,
     blockRetireMs: 100,
     notice: () => {},
