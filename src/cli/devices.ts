@@ -1,7 +1,7 @@
 // `-D`, `-L` and `-J`: the interfaces that can be captured on and what they offer, as tcpdump prints it, where tcpdump prints
 // it. The numbers of -D are good for `-i`.
 import { OptionError } from '../errors.ts';
-import { type FilterOptions, offeredLinktypes } from '../filter/compile.ts';
+import { type HandleOptions, offeredLinktypes } from '../filter/handle.ts';
 import * as pcap from '../native/libpcap.ts';
 
 /** Prints to stdout. @throws PcapError, CaptureError ERR_LIBPCAP */
@@ -11,7 +11,7 @@ export function listDevices(): void {
 }
 
 /** Prints to stderr. @throws OptionError, PcapError */
-export function listLinktypes(options: FilterOptions): void {
+export function listLinktypes(options: HandleOptions): void {
   const { device, linktypes } = offeredLinktypes(options);
   const lines = linktypes.map(({ name, description }) => `  ${name}${bracketed(description)}\n`);
   process.stderr.write(`Data link types for ${device} (use option -y to set):\n${lines.join('')}`);

@@ -1,7 +1,8 @@
 // `-d`: the filter program that would be attached, as tcpdump prints it. Without an interface a packet filter's compiler, for
 // Ethernet or `-y`, that needs no privilege.
 import { CaptureError, OptionError } from '../errors.ts';
-import { compileFilter, type FilterOptions, linktypeNamed } from '../filter/compile.ts';
+import { compileFilter, type FilterOptions } from '../filter/compile.ts';
+import { linktypeNamed } from '../filter/handle.ts';
 import { keepOptionsGiven } from '../filter/kept-bytes.ts';
 import { compileOffline } from '../filter/offline.ts';
 

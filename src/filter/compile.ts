@@ -13,7 +13,7 @@
 // expression), then, as with tcpdump, a part of it is left to user space: the expression, as libpcap compiled it before it
 // was rewritten for the socket, or the exclusions, or both. The rest stays in the kernel.
 
-import { CaptureError, OptionError, PcapError, SyscallError } from '../errors.ts';
+import { CaptureError, OptionError, SyscallError } from '../errors.ts';
 import { PACKET_OUTGOING } from '../native/if_packet.ts';
 import * as libc from '../native/libc.ts';
 import * as pcap from '../native/libpcap.ts';
@@ -21,6 +21,7 @@ import { MAXIMUM_SNAPLEN } from '../savefile/header.ts';
 import { cookedLength, outputLinktype } from '../savefile/linktype.ts';
 import { appendExclusions, type Exclusions, parseExclusion } from './exclude.ts';
 import { checkWhole, type Given, withDefaults } from './given.ts';
+import { chooseLinktype, openHandle } from './handle.ts';
 import {
   appendKeptBytes,
   type KeepOptions,
@@ -121,7 +122,7 @@ export const FILTER_DEFAULTS: FilterOptions = {
 export function compileFilter(given: Given<FilterOptions>): CompiledFilter {
   const options = withDefaults(FILTER_DEFAULTS, given);
   checkBytes(options);
-  const { p, device, warnings } = open(options);
+  const { p, device, warnings } = openHandle(options);
   try {
     const chosen = chooseLinktype(p, device, options.linktype);
     if (chosen !== undefined) warnings.push(`data link type ${chosen}`);
@@ -150,86 +151,6 @@ function checkBytes({ snaplen, snaplenFor = [], sampleFlows }: FilterOptions): v
   checkWhole('snaplen', snaplen, 1, MAXIMUM_SNAPLEN);
   for (const { bytes } of snaplenFor) checkWhole('snaplenFor', bytes, 1, MAXIMUM_SNAPLEN);
   if (sampleFlows !== undefined) checkWhole('sampleFlows', sampleFlows, 1, MAX_SAMPLE_FLOWS);
-}
-
-interface Handle {
-  readonly p: pcap.pcap_t;
-  readonly device: string;
-  readonly warnings: string[];
-}
-
-/** As for tcpdump, digits are an interface's name if there is such a one, else its number in -D. */
-function open(options: FilterOptions): Handle {
-  const { device } = options;
-  try {
-    return activate(device, options);
-  } catch (cause) {
-    const missing = cause instanceof PcapError && cause.code === 'PCAP_ERROR_NO_SUCH_DEVICE';
-    if (!missing || !/^\d+$/.test(device)) throw cause;
-    const devices = pcap.pcap_findalldevs();
-    const found = devices[Number(device) - 1];
-    if (found === undefined)
-      throw new OptionError('-i', device, `expected a number from 1 to ${devices.length}, as in -D`);
-    return activate(found.name, options);
-  }
-}
-
-/** The handle captures nothing, so it takes the least memory; a timeout other than 0 gives it the ring that all libpcaps have. */
-function activate(device: string, { snaplen, monitor = false }: FilterOptions): Handle {
-  const p = pcap.pcap_create(device);
-  try {
-    pcap.pcap_set_snaplen(p, snaplen);
-    pcap.pcap_set_promisc(p, 0);
-    if (monitor) pcap.pcap_set_rfmon(p, 1);
-    pcap.pcap_set_timeout(p, 1000);
-    pcap.pcap_set_buffer_size(p, 1);
-    const warning = pcap.pcap_activate(p, device);
-    return { p, device, warnings: warning === undefined ? [] : [`WARNING: ${warning}`] };
-  } catch (cause) {
-    pcap.pcap_close(p);
-    throw cause;
-  }
-}
-
-export interface OfferedLinktypes {
-  /** The interface's name, also when its number was given. */
-  readonly device: string;
-  readonly linktypes: readonly { readonly name: string; readonly description: string | undefined }[];
-}
-
-/** What `-y` takes for the interface. @throws OptionError, PcapError */
-export function offeredLinktypes(options: FilterOptions): OfferedLinktypes {
-  const { p, device } = open(options);
-  try {
-    const linktypes = pcap.pcap_list_datalinks(p).map((dlt) => ({
-      name: pcap.pcap_datalink_val_to_name(dlt) ?? `DLT ${dlt}`,
-      description: pcap.pcap_datalink_val_to_description(dlt),
-    }));
-    return { device, linktypes };
-  } finally {
-    pcap.pcap_close(p);
-  }
-}
-
-/** LINKTYPE_ value of a name as `-y` takes it. @throws OptionError */
-export function linktypeNamed(name: string): number {
-  const dlt = pcap.pcap_datalink_name_to_val(name);
-  if (dlt === undefined) throw new OptionError('-y', name, 'libpcap knows no such link type');
-  return outputLinktype(dlt);
-}
-
-/** Returns the name of the link type where there was something to choose. */
-function chooseLinktype(p: pcap.pcap_t, device: string, asked: string | undefined): string | undefined {
-  const name = asked ?? (device === 'any' ? 'LINUX_SLL2' : undefined);
-  if (name === undefined) return undefined;
-  const offered = pcap.pcap_list_datalinks(p);
-  const dlt = pcap.pcap_datalink_name_to_val(name);
-  if (dlt === undefined || !offered.includes(dlt)) {
-    const names = offered.map((offer) => pcap.pcap_datalink_val_to_name(offer) ?? `${offer}`);
-    throw new OptionError('-y', name, `${device} offers ${names.join(', ')}`);
-  }
-  if (dlt !== pcap.pcap_datalink(p)) pcap.pcap_set_datalink(p, dlt);
-  return pcap.pcap_datalink_val_to_name(dlt);
 }
 
 interface Composed {
@@ -322,15 +243,9 @@ function chain(p: pcap.pcap_t, { device, options, linktype, exclusions, expressi
   }
   const builder = new ProgramBuilder();
   const drop = new Label();
-  const directed = appendDirection(builder, options.direction, drop);
-  if (directed && !hasSocket(p))
-    throw new OptionError(
-      '-Q',
-      options.direction ?? '',
-      `${device} is no network interface, its packets have no direction`,
-    );
+  const directed = appendDirection(builder, direction, drop);
   // Without outgoing packets there is nothing to guard against.
-  const guarded = options.direction === 'in' || appendLoopbackGuard(builder, device, drop) || directed;
+  const guarded = direction === 'in' || appendLoopbackGuard(builder, device, drop) || directed;
   appendExclusions(builder, exclusions, linktype, drop);
   const accepted = new Label();
   builder.append(expression.instructions(), (k) => {
@@ -359,8 +274,8 @@ function chain(p: pcap.pcap_t, { device, options, linktype, exclusions, expressi
 }
 
 /** What libpcap asks of each packet in user space (pcap_setdirection(3PCAP)). */
-function appendDirection(builder: ProgramBuilder, direction: Direction | undefined, drop: Label): boolean {
-  if (direction === undefined || direction === 'inout') return false;
+function appendDirection(builder: ProgramBuilder, direction: Direction, drop: Label): boolean {
+  if (direction === 'inout') return false;
   const next = new Label();
   builder.add(BPF_LD | BPF_W | BPF_ABS, SKF_AD_PKTTYPE);
   builder.jump(BPF_JEQ, PACKET_OUTGOING, direction === 'out' ? next : drop, direction === 'out' ? drop : next);
