@@ -284,6 +284,16 @@ test('a directory of a series is read in order, and merges as one input', () => 
   expect(readdirSync(series)).toHaveLength(7);
 });
 
+test('the header says the largest snaplen of the files of a directory', () => {
+  mkdirSync(path('grown'));
+  write('grown/s-12.pcap', 2, { snaplen: 60 });
+  const records = [{ sec: NOON + 9, fraction: 0, caplen: 300, len: 300 }];
+  write('grown/s-13.pcap', 1, { snaplen: 500, records });
+  expect(read('grown', '-w', 'all')).toMatchObject({ status: 0, stderr: '' });
+  const { header, records: all } = readSavefile(path('all'));
+  expect([header.readUInt32LE(16), ...all.map(({ packet }) => packet.length)]).toEqual([500, 60, 60, 300]);
+});
+
 test('standard input and output', () => {
   write('whole.pcap', 4);
   const bytes = readFileSync(path('whole.pcap'));

@@ -18,7 +18,7 @@ export class ConcatenatedReader implements RecordReader {
 
   /**
    * `first` is open already; `rest` are the names of those behind it, for `open`. `failed` is given what one fails with, or
-   * that it is of another link type or keeps longer packets than the first one's header allows.
+   * that it is of another link type. `snaplen`: the largest of all; by default the first one's, as tcpdump has it.
    */
   constructor(
     name: string,
@@ -26,11 +26,12 @@ export class ConcatenatedReader implements RecordReader {
     rest: readonly string[],
     open: (name: string) => Promise<RecordReader>,
     failed: (cause: unknown) => void,
+    snaplen: number = first.snaplen,
   ) {
     this.name = name;
     this.linktype = first.linktype;
     this.bigEndian = first.bigEndian;
-    this.snaplen = first.snaplen;
+    this.snaplen = snaplen;
     this.precision = first.precision;
     this.readAs = first.precision;
     this.#current = first;

@@ -17,6 +17,7 @@ const BESIDE = /\.(jsonl|lock|released|prom|tmp)$/;
 
 interface Found {
   readonly name: string;
+  readonly snaplen: number;
   readonly sec: number;
   readonly nsec: number;
 }
@@ -30,14 +31,16 @@ export async function openDirectory(
   chunkSize: number | undefined,
   failed: (cause: unknown) => void,
 ): Promise<RecordReader | undefined> {
-  const [first, ...rest] = await savefilesIn(directory, failed);
+  const found = await savefilesIn(directory, failed);
+  const [first, ...rest] = found.map(({ name }) => name);
   if (first === undefined) return undefined;
+  const snaplen = Math.max(...found.map((each) => each.snaplen));
   const open = (name: string): Promise<RecordReader> => openSavefile(name, chunkSize);
   const reallyFailed = (cause: unknown): void => (isUnderWay(cause) ? undefined : failed(cause));
-  return new ConcatenatedReader(directory, await open(first), rest, open, reallyFailed);
+  return new ConcatenatedReader(directory, await open(first), rest, open, reallyFailed, snaplen);
 }
 
-async function savefilesIn(directory: string, failed: (cause: unknown) => void): Promise<string[]> {
+async function savefilesIn(directory: string, failed: (cause: unknown) => void): Promise<Found[]> {
   const found: Found[] = [];
   try {
     const entries = await readdir(directory, { withFileTypes: true });
@@ -51,7 +54,7 @@ async function savefilesIn(directory: string, failed: (cause: unknown) => void):
   }
   const byName = new Intl.Collator('en', { numeric: true });
   found.sort((a, b) => a.sec - b.sec || a.nsec - b.nsec || byName.compare(a.name, b.name));
-  return found.map(({ name }) => name);
+  return found;
 }
 
 async function firstPacket(name: string, failed: (cause: unknown) => void): Promise<Found | undefined> {
@@ -64,6 +67,7 @@ async function firstPacket(name: string, failed: (cause: unknown) => void): Prom
       const { view, start } = run;
       return {
         name,
+        snaplen: reader.snaplen,
         sec: view.getUint32(start + record.sec, true),
         nsec: view.getUint32(start + record.fraction, true),
       };

@@ -112,9 +112,23 @@ export class PcapngReader implements RecordReader {
     if (first === undefined) throw new Error('unreachable: no interface');
     this.linktype = first.linktype;
     this.bigEndian = !this.#littleEndian;
-    this.snaplen = first.snaplen;
-    this.precision = first.scale.precision;
+    await this.#moreInterfaces();
+    this.snaplen = Math.max(...this.#interfaces.map(({ snaplen }) => snaplen));
+    this.precision = this.#interfaces.some(({ scale }) => scale.precision === 'nano') ? 'nano' : 'micro';
     this.readAs = this.precision;
+  }
+
+  /** Those that follow the first at once, as in nearly all files, so that what is said of the file holds for all of them. */
+  async #moreInterfaces(): Promise<void> {
+    const input = this.#input;
+    while (this.#damage === undefined) {
+      const length = this.#block(input.at);
+      // What fails here fails again when packets are read, and then all before it has been given.
+      if (length === undefined && this.#damage === undefined && (await input.more().catch(() => false))) continue;
+      if (length === undefined || input.view.getUint32(input.at, this.#littleEndian) !== INTERFACE_DESCRIPTION) return;
+      this.#addInterface(input.at, length);
+      if (this.#damage === undefined) input.at += length;
+    }
   }
 
   /** Its length; undefined at the end of the file. */
@@ -140,6 +154,7 @@ export class PcapngReader implements RecordReader {
     let last = start;
     let records = 0;
     let linktype = this.linktype;
+    const longest = this.snaplen;
     for (;;) {
       const length = this.#block(at);
       if (length === undefined) break;
@@ -177,7 +192,7 @@ export class PcapngReader implements RecordReader {
         continue;
       }
       const from = this.#interfaces[number];
-      if (from === undefined || caplen > from.snaplen || data + caplen > at + length - 4) {
+      if (from === undefined || caplen > from.snaplen || caplen > longest || data + caplen > at + length - 4) {
         this.#badPacket(at, type, number, caplen);
         break;
       }
@@ -290,6 +305,11 @@ export class PcapngReader implements RecordReader {
       );
     else if (caplen > from.snaplen)
       this.#damaged(at, `invalid packet capture length ${caplen}, bigger than snaplen of ${from.snaplen}`);
+    else if (caplen > this.snaplen)
+      this.#damaged(
+        at,
+        `an interface has a snapshot length ${from.snaplen} different from the snapshot length of the first interface`,
+      );
     else this.#tooShort(at, type);
   }
 

@@ -178,3 +178,40 @@ test('several interfaces of one link type make one pcap file', async () => {
   await expectLikeTcpdump(blocks.bytes);
   expect(readFileSync(join(directory, 'ours')).length).toBe(24 + 50 * 16 + (49 * 50) / 2);
 });
+
+/** The snaplen of the header, and of each record how much is kept. */
+function kept(bytes: Buffer | undefined): number[] {
+  writeFileSync(join(directory, 'kept'), bytes ?? '');
+  const copied = copyByTcpdump(join(directory, 'kept'), join(directory, 'copied'));
+  expect(copied.bytes).toEqual(bytes);
+  const { header, records } = readSavefile(join(directory, 'kept'));
+  return [header.readUInt32LE(16), ...records.map(({ packet }) => packet.length)];
+}
+
+test('of interfaces with different snaplens the largest is that of the file, and tcpdump then cuts no record', async () => {
+  const blocks = (): Blocks => new Blocks(true).section().interface(1, 96).interface(1, 500).interface(1, 300);
+  const packets = blocks().packet(0, 1n, packetOf(96)).packet(1, 2n, packetOf(400)).interface(1, 200);
+  writeFileSync(input, packets.packet(3, 3n, packetOf(200)).bytes);
+  for (const chunkSize of [64, 4096]) {
+    const { bytes, failure } = await copyByUs(input, join(directory, 'ours'), { chunkSize });
+    expect([failure, kept(bytes)]).toEqual([undefined, [500, 96, 400, 200]]);
+  }
+});
+
+test("a packet that is longer than the file's header says by now, of an interface that came later", async () => {
+  const blocks = new Blocks(true).section().interface(1, 96).packet(0, 1n, packetOf(96)).interface(1, 500);
+  writeFileSync(input, blocks.packet(1, 2n, packetOf(96)).packet(1, 3n, packetOf(97)).packet(0, 4n, packetOf(9)).bytes);
+  const { bytes, failure } = await copyByUs(input, join(directory, 'ours'));
+  expect(failure).toMatch(
+    /snapshot length 500 different from the snapshot length of the first interface \(at offset \d+\)$/,
+  );
+  expect(kept(bytes)).toEqual([96, 96, 96]);
+});
+
+test('a damaged interface behind the first, and one that is cut off, as tcpdump', async () => {
+  const first = new Blocks(true).section().interface(1, 96);
+  const option = first.option(9, Buffer.from([6, 6]));
+  const damaged = new Blocks(true).section().interface(1, 96).interface(1, 96, option).bytes;
+  await expectLikeTcpdump(damaged);
+  for (let length = 0; length < 20; length++) await expectLikeTcpdump(damaged.subarray(0, first.bytes.length + length));
+});
