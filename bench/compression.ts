@@ -10,7 +10,7 @@ import type { Transform } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import * as zlib from 'node:zlib';
-import { parseWhole } from '../src/capture/options.ts';
+import { parseWhole } from '../src/capture/values.ts';
 import { compressFile } from '../src/rotation/compression.ts';
 import { hashFile } from '../src/rotation/digest.ts';
 import { PIECE_SIZE } from '../src/rotation/file-pieces.ts';

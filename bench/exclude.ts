@@ -1,7 +1,7 @@
 // `npm run bench:exclude`: how long the filter for a list of excluded networks takes to build, to the kernel's acceptance,
 // and how many instructions it has. libpcap's own program for the same list beside it, as far as that ends in time.
 import { parseArgs } from 'node:util';
-import { parseWhole } from '../src/capture/options.ts';
+import { parseWhole } from '../src/capture/values.ts';
 import { CaptureError } from '../src/errors.ts';
 import { compileFilter } from '../src/filter/compile.ts';
 

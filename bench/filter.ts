@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseWhole } from '../src/capture/options.ts';
+import { parseWhole } from '../src/capture/values.ts';
 import { compilePacketFilter, type PacketFilter } from '../src/filter/packet-filter.ts';
 import { Program } from '../src/filter/program.ts';
 import { RECORD_HEADER_LENGTH, record } from '../src/savefile/header.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseWhole } from '../src/capture/options.ts';
+import { parseWhole } from '../src/capture/values.ts';
 import { CAPTURE, Lab } from './lab.ts';
 import { offer } from './offer.ts';
 

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseRingMemory, parseSnaplen, parseWhole } from '../src/capture/options.ts';
+import { parseRingMemory, parseSnaplen, parseWhole } from '../src/capture/values.ts';
 import { OptionError } from '../src/errors.ts';
 import { RECORD_HEADER_LENGTH } from '../src/savefile/header.ts';
 import { describeEnvironment } from './environment.ts';

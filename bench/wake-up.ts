@@ -2,7 +2,7 @@
 // a descriptor of the kernel. The reason for a synchronous poll(2) in src/capture/session.ts.
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { parseWhole } from '../src/capture/options.ts';
+import { parseWhole } from '../src/capture/values.ts';
 import { libc } from '../src/native/libc.ts';
 
 const pollFn = libc.func('int poll(void *fds, unsigned long count, int timeout)');

@@ -1,9 +1,9 @@
 // `npm run bench:walk`: nanoseconds a packet that BlockWalk.compact() takes, over a ring of plain memory, by link type.
 // No kernel and no file: it shows what a change in the walk does, without the noise of a live capture.
 import { parseArgs } from 'node:util';
-import { parseWhole } from '../src/capture/options.ts';
 import { Block } from '../src/capture/ring/block.ts';
 import { BlockWalk, type RecordFormat } from '../src/capture/ring/block-walk.ts';
+import { parseWhole } from '../src/capture/values.ts';
 import { sockaddr_ll, tpacket_block_desc, tpacket3_hdr } from '../src/native/if_packet.ts';
 import { cookedLength, LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2 } from '../src/savefile/linktype.ts';
 

@@ -4,7 +4,7 @@ import { closeSync, constants, fstatSync, openSync, rmSync, writeSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseWhole } from '../src/capture/options.ts';
+import { parseWhole } from '../src/capture/values.ts';
 import { fallocate } from '../src/native/libc.ts';
 import { mmapAnonymous } from './memory.ts';
 

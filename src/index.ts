@@ -19,7 +19,7 @@ export type { CaptureSession, SessionStatistics } from './capture/session.ts';
 export { CaptureError, FormatError, OptionError, PcapError, SavefileError, SyscallError } from './errors.ts';
 export { type CompiledFilter, compileFilter, type Direction, type FilterOptions } from './filter/compile.ts';
 export type { Dialect, PacketMetadata } from './filter/dialect.ts';
-export type { SnaplenClass } from './filter/kept-bytes.ts';
+export type { SnaplenClass } from './filter/keep-options.ts';
 export { compileOffline, type SavefileKind } from './filter/offline.ts';
 export { compilePacketFilter, type PacketFilter } from './filter/packet-filter.ts';
 export { type Instruction, Program } from './filter/program.ts';

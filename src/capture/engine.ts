@@ -1,7 +1,7 @@
 // The engines that packets can come from, and what each of them can do, as data: options are checked against it, the
 // manual's table is held against it, and the tests try that what is claimed holds, and what is denied does not.
 import { OptionError } from '../errors.ts';
-import { type KeepOptions, keepOptionsGiven } from '../filter/kept-bytes.ts';
+import { type KeepOptions, keepOptionsGiven } from '../filter/keep-options.ts';
 import type { Precision } from '../savefile/header.ts';
 
 export const ENGINES = ['ring', 'libpcap', 'cap'] as const;

@@ -8,11 +8,10 @@ import { type CompressionFormat, parseCompression } from '../rotation/compressio
 import { MAX_ROTATE_SEC } from '../rotation/duration.ts';
 import { SavefileName } from '../rotation/name.ts';
 import type { Retention } from '../rotation/retention.ts';
+import { OWNER_READ_WRITE } from './values.ts';
 
 const DEFAULT_ROTATE_SEC = 3600;
 const DEFAULT_FILE_MODE = 0o640;
-/** Without it we could not adopt what a crash left. */
-export const OWNER_READ_WRITE = 0o600;
 
 /** When savefiles are synced: never, at their end, or every so many seconds and at their end. */
 export type SyncPolicy = 'none' | 'close' | number;

@@ -1,10 +1,10 @@
 // The options of a capture, as data: what each is called, takes and says. capture.ts acts on them. A row that is added needs
 // its place in man/tsnetpcap.8 and its run in the comparison with tcpdump; tests say so when one is missing.
 import { ENGINES, type Engine } from '../capture/engine.ts';
-import * as options from '../capture/options.ts';
 import type { SyncPolicy } from '../capture/series-options.ts';
+import * as values from '../capture/values.ts';
 import type { Direction } from '../filter/compile.ts';
-import type { SnaplenClass } from '../filter/kept-bytes.ts';
+import type { SnaplenClass } from '../filter/keep-options.ts';
 import type { CompressionFormat } from '../rotation/compression-format.ts';
 import type { FreeSpace } from '../rotation/retention.ts';
 import type { Precision } from '../savefile/header.ts';
@@ -88,7 +88,7 @@ export const CAPTURE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'name',
     help: `${ENGINES.join(', ')} (default: the first that takes the other options)`,
     group: 'Kernel ring:',
-    parse: options.parseEngine,
+    parse: values.parseEngine,
   },
   {
     name: 'immediateMode',
@@ -104,7 +104,7 @@ export const CAPTURE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'KiB',
     help: 'memory for the ring between kernel and program',
     group: 'Kernel ring:',
-    parse: options.parseBufferKib,
+    parse: values.parseBufferKib,
     conflicts: 'ringMemory',
     tcpdump: true,
   },
@@ -114,7 +114,7 @@ export const CAPTURE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'size',
     help: 'the same with a unit, such as 64MiB (default: 16MiB)',
     group: 'Kernel ring:',
-    parse: options.parseRingMemory,
+    parse: values.parseRingMemory,
   },
   {
     name: 'count',

@@ -1,25 +1,8 @@
-// `tsnetpcap [capture] [options] [expression]`: a capture from its command line to its statistics.
+// `tsnetpcap [capture] [options] [expression]`: as tcpdump, a capture, or with -r and -V what savefiles hold.
 import { Command } from 'commander';
-import { CAP_COOKED } from '../capture/engine.ts';
-import { checkAwaited, waitForInterface } from '../capture/interface-wait.ts';
-import { openCapture } from '../capture/open.ts';
-import * as options from '../capture/options.ts';
-import { chooseOutput, DEFAULT_SERIES } from '../capture/output-options.ts';
-import type { SessionStatistics } from '../capture/session.ts';
-import type { FilterOptions } from '../filter/compile.ts';
-import { largestKept } from '../filter/kept-bytes.ts';
-import { onSignals } from '../service/signals.ts';
 import { CAPTURE_FLAGS, type CaptureFlags } from './capture-flags.ts';
-import { listDevices, listLinktypes, listTimestampTypes, offeredTimestampType } from './devices.ts';
 import { readExpression } from './expression-file.ts';
-import { printProgram } from './filter-dump.ts';
 import { addFlags } from './flag.ts';
-import { startCount, startStatus } from './progress.ts';
-import { startReports } from './reports.ts';
-import { reportLine, statisticsLines } from './statistics.ts';
-
-/** A signal to stop, so long after the first, means at once: what goes on in the background may take its time. */
-const IMPATIENT_MS = 1000;
 
 /** `tsnetpcap [capture] [options] [expression]` */
 export function captureCommand(version: string): Command {
@@ -32,113 +15,14 @@ export function captureCommand(version: string): Command {
   return command.addHelpText('after', "\ntcpdump's options about printing packets are taken, and of no effect.");
 }
 
-/** Resolves when the capture is over. */
 async function capture(words: readonly string[], flags: CaptureFlags): Promise<void> {
-  if (flags.D) return listDevices();
-  const expression = flags.F === undefined ? words.join(' ') : readExpression(flags.F);
-  const device = flags.interface ?? options.CAPTURE_DEFAULTS.device;
-  const filterOptions: FilterOptions = {
-    device,
-    snaplen: flags.snaplen,
-    // `cap` takes the first that libpcap offers.
-    linktype: flags.y ?? (flags.engine === 'cap' && device === 'any' ? CAP_COOKED : undefined),
-    direction: flags.Q,
-    expression,
-    exclude: flags.exclude ?? [],
-    snaplenFor: flags.snaplenFor,
-    keepNames: flags.keepNames,
-    headersOnly: flags.headersOnly,
-    sampleFlows: flags.sampleFlows,
-  };
-  if (flags.J) return listTimestampTypes(filterOptions.device);
-  if (flags.L) return listLinktypes(filterOptions);
-  if (flags.r !== undefined || flags.V !== undefined) {
+  const lists = flags.D || flags.J || flags.L;
+  const expression = flags.F === undefined || flags.D ? words.join(' ') : readExpression(flags.F);
+  if (!lists && (flags.r !== undefined || flags.V !== undefined)) {
     const { readLikeTcpdump } = await import('./read-tcpdump.ts');
-    return readLikeTcpdump(flags, expression);
-  }
-  if (flags.d !== undefined) return printProgram(filterOptions, flags.interface !== undefined, flags.d);
-  const request: options.CaptureRequest = {
-    ...filterOptions,
-    engine: flags.engine,
-    promiscuous: flags.p,
-    monitor: flags.I,
-    immediate: flags.immediateMode,
-    timestampType: flags.j === undefined ? undefined : offeredTimestampType(device, flags.j),
-    exitOnDown: flags.exitOnDown,
-    ringMemory: flags.B ?? flags.ringMemory,
-    precision: flags.timeStampPrecision,
-    output: chooseOutput(flags, largestKept(flags)),
-    user: flags.Z,
-    count: flags.c,
-    durationMs: flags.duration === undefined ? undefined : flags.duration * 1000,
-  };
-  if (flags.waitForInterface) checkAwaited(device);
-  await run(request, device, flags);
-}
-
-async function run(request: options.CaptureRequest, device: string, flags: CaptureFlags): Promise<void> {
-  const live = flags.q !== true && flags.v === undefined && process.stderr.isTTY === true;
-  const say = (text: string): void => void process.stderr.write(`${live ? '\r\x1b[K' : ''}${text}\n`);
-  const notice = (text: string): void => say(`tsnetpcap: ${text}`);
-  const series = request.output.kind === 'series';
-  if (flags.waitForInterface && !(await interfaceCame(device, series, notice))) return;
-  const { session, source, output, description } = await openCapture(request, notice);
-  let reported: { readonly statistics?: SessionStatistics; readonly atMs: number } = { atMs: performance.now() };
-  let stoppedMs = Number.POSITIVE_INFINITY;
-  const offSignals = onSignals({
-    stop: () => {
-      // Not at once: timeout(1) and terminals send the same signal twice.
-      if (performance.now() < stoppedMs + IMPATIENT_MS) {
-        stoppedMs = Math.min(stoppedMs, performance.now());
-        return session.stop();
-      }
-      notice('stopped before all files were complete, the next start completes them');
-      process.exit(1);
-    },
-    rotate: () => (series ? session.rotate() : session.stop()),
-    report: () => {
-      const now = session.statistics();
-      notice(statisticsLines(now).join(', ')); // tcpdump's line
-      notice(reportLine(now, reported.statistics, (performance.now() - reported.atMs) / 1000));
-      reported = { statistics: now, atMs: performance.now() };
-    },
-  });
-  notice(`listening on ${description}`);
-  const endReports = startReports(() => session.statistics(), {
-    intervalSec: flags.statsInterval,
-    file: flags.statsFile,
-    labels: { device, output: flags.w ?? DEFAULT_SERIES },
-    say: notice,
-  });
-  const endProgress = flags.v === undefined ? startStatus(live, session, output) : startCount(session);
-  try {
-    await session.run();
-  } finally {
-    endProgress();
-    offSignals();
-    const reported = endReports();
-    if (output.ending !== undefined) say(output.ending);
-    for (const line of statisticsLines(session.statistics())) say(line);
-    source.close();
-    await reported;
-  }
-}
-
-/** Resolves when the capture can begin, or to false when a signal has ended it before. */
-async function interfaceCame(device: string, series: boolean, notice: (text: string) => void): Promise<boolean> {
-  let stopping = false;
-  const stop = (): void => {
-    stopping = true;
-  };
-  const offSignals = onSignals({
-    stop,
-    rotate: () => (series ? undefined : stop()),
-    report: () => notice(`${device}: waiting for the interface`),
-  });
-  try {
-    await waitForInterface(device, () => stopping, notice);
-    return !stopping;
-  } finally {
-    offSignals();
+    await readLikeTcpdump(flags, expression);
+  } else {
+    const { captureLive } = await import('./live-capture.ts');
+    await captureLive(flags, expression);
   }
 }

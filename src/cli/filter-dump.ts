@@ -3,7 +3,7 @@
 import { CaptureError, OptionError } from '../errors.ts';
 import { compileFilter, type FilterOptions } from '../filter/compile.ts';
 import { linktypeNamed } from '../filter/handle.ts';
-import { keepOptionsGiven } from '../filter/kept-bytes.ts';
+import { keepOptionsGiven } from '../filter/keep-options.ts';
 import { compileOffline } from '../filter/offline.ts';
 
 /** `level`: how often -d was given. Prints to stdout, and what there is to be known to stderr. @throws as compileFilter */

@@ -1,5 +1,5 @@
 // The options of a capture that say which packets and how much of each, as rows of CAPTURE_FLAGS.
-import * as options from '../capture/options.ts';
+import * as values from '../capture/values.ts';
 import type { CaptureFlags } from './capture-flags.ts';
 import type { Flag } from './flag.ts';
 
@@ -22,8 +22,8 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'bytes',
     help: 'bytes to keep of each packet, 0 for all',
     group,
-    parse: options.parseSnaplen,
-    default: [options.parseSnaplen('-s', '0'), '262144'],
+    parse: values.parseSnaplen,
+    default: [values.parseSnaplen('-s', '0'), '262144'],
     tcpdump: true,
   },
   {
@@ -75,7 +75,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'in|out|inout',
     help: 'only packets that come in, or go out (default: inout)',
     group,
-    parse: options.parseDirection,
+    parse: values.parseDirection,
     tcpdump: true,
   },
   {
@@ -113,7 +113,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'expr=bytes',
     help: 'bytes to keep of packets that match; repeatable, the first match holds',
     group,
-    parse: options.parseSnaplenFor,
+    parse: values.parseSnaplenFor,
     repeat: 'list',
   },
   {
@@ -134,7 +134,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: '1/N',
     help: 'keep one flow of N, both directions',
     group,
-    parse: options.parseSampleFlows,
+    parse: values.parseSampleFlows,
   },
   {
     name: 'F',
@@ -150,7 +150,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'count',
     help: 'stop after so many packets',
     group,
-    parse: options.parseCount,
+    parse: values.parseCount,
     tcpdump: true,
   },
   {
@@ -159,6 +159,6 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'time',
     help: 'stop after this time: seconds, or 30s, 15m, 1h, 1d',
     group,
-    parse: options.parseLongDuration,
+    parse: values.parseLongDuration,
   },
 ];

@@ -1,5 +1,5 @@
 // The options of `tsnetpcap read`, as data; read.ts acts on them.
-import * as options from '../capture/options.ts';
+import * as values from '../capture/values.ts';
 import { parseDuration } from '../rotation/duration.ts';
 import { parseSize } from '../rotation/retention.ts';
 import type { Precision } from '../savefile/header.ts';
@@ -37,7 +37,7 @@ export const READ_FLAGS: readonly Flag<ReadFlags>[] = [
     value: 'count',
     help: 'stop after so many packets',
     group: group.packets,
-    parse: options.parseCount,
+    parse: values.parseCount,
   },
   {
     name: 'from',
@@ -69,7 +69,7 @@ export const READ_FLAGS: readonly Flag<ReadFlags>[] = [
     value: 'bytes',
     help: 'keep no more bytes of each packet',
     group: group.packets,
-    parse: options.parseSnaplen,
+    parse: values.parseSnaplen,
   },
   {
     name: 'y',
@@ -92,7 +92,7 @@ export const READ_FLAGS: readonly Flag<ReadFlags>[] = [
     value: 'unit',
     help: 'micro or nano (default: nano if a file has it)',
     group: group.savefiles,
-    parse: options.parsePrecision,
+    parse: values.parsePrecision,
   },
   {
     name: 'timeStampPrecision',
@@ -130,7 +130,7 @@ export const READ_FLAGS: readonly Flag<ReadFlags>[] = [
     value: 'count',
     help: 'a new file after so many packets',
     group: group.savefiles,
-    parse: options.parseCount,
+    parse: values.parseCount,
   },
   { name: 'utc', long: ['utc'], help: 'names and boundaries of a series in UTC', group: group.savefiles },
   { name: 'clobber', long: ['no-clobber'], help: 'do not overwrite an existing file', group: group.savefiles },
@@ -140,7 +140,7 @@ export const READ_FLAGS: readonly Flag<ReadFlags>[] = [
     value: 'mode',
     help: 'permissions of the files of a series (default: 640)',
     group: group.savefiles,
-    parse: options.parseFileMode,
+    parse: values.parseFileMode,
   },
   { name: 'count', long: ['count'], help: 'print how many packets there are', group: group.information },
   { name: 'q', letter: 'q', help: 'no status line on a terminal', group: group.information },

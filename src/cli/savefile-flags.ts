@@ -1,6 +1,7 @@
 // The options of a capture that say where packets are written to and what is kept, as rows of CAPTURE_FLAGS.
-import * as options from '../capture/options.ts';
+
 import { DEFAULT_SERIES } from '../capture/output-options.ts';
+import * as values from '../capture/values.ts';
 import { parseCompression } from '../rotation/compression-format.ts';
 import { parseDuration } from '../rotation/duration.ts';
 import { parseFreeSpace, parseSize } from '../rotation/retention.ts';
@@ -24,7 +25,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'size',
     help: 'as tcpdump: a new file when one has more millions of bytes, or KiB, MiB, GiB with k, m, g; FILE1, FILE2, ...',
     group,
-    parse: options.parseFileSize,
+    parse: values.parseFileSize,
     tcpdump: true,
   },
   {
@@ -33,7 +34,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'seconds',
     help: 'as tcpdump: a new file, named by strftime(3), each time so many seconds have passed',
     group,
-    parse: options.parseElapsed,
+    parse: values.parseElapsed,
     tcpdump: true,
   },
   {
@@ -42,7 +43,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'files',
     help: 'as tcpdump: with -C so many files are used in turn, with -G it ends after so many',
     group,
-    parse: options.parseFiles,
+    parse: values.parseFiles,
     tcpdump: true,
   },
   {
@@ -67,7 +68,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'count',
     help: 'a new file after so many packets',
     group,
-    parse: options.parseCount,
+    parse: values.parseCount,
   },
   {
     name: 'ring',
@@ -75,7 +76,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'files',
     help: 'keep this many complete files, delete the oldest',
     group,
-    parse: options.parseRingFiles,
+    parse: values.parseRingFiles,
   },
   {
     name: 'maxAge',
@@ -83,7 +84,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'time',
     help: 'delete files whose last packet is older',
     group,
-    parse: options.parseLongDuration,
+    parse: values.parseLongDuration,
   },
   {
     name: 'maxBytes',
@@ -120,7 +121,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'mode',
     help: 'permissions of new files (default: 640)',
     group,
-    parse: options.parseFileMode,
+    parse: values.parseFileMode,
   },
   {
     name: 'part',
@@ -135,7 +136,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'when',
     help: 'none, close, or a time such as 30s (default: close)',
     group,
-    parse: options.parseSync,
+    parse: values.parseSync,
   },
   {
     name: 'compress',
@@ -151,7 +152,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'program',
     help: 'run this program with each complete file',
     group,
-    parse: options.parseProgram,
+    parse: values.parseProgram,
     tcpdump: true,
   },
   {
@@ -176,7 +177,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     value: 'unit',
     help: 'micro or nano',
     group,
-    parse: options.parsePrecision,
+    parse: values.parsePrecision,
     default: ['micro'],
     tcpdump: true,
   },

@@ -22,14 +22,8 @@ import { cookedLength, outputLinktype } from '../savefile/linktype.ts';
 import { appendExclusions, type Exclusions, parseExclusion } from './exclude.ts';
 import { checkWhole, type Given, withDefaults } from './given.ts';
 import { chooseLinktype, openHandle } from './handle.ts';
-import {
-  appendKeptBytes,
-  type KeepOptions,
-  keepOptionsGiven,
-  largestKept,
-  MAX_SAMPLE_FLOWS,
-  type SnaplenClass,
-} from './kept-bytes.ts';
+import { type KeepOptions, keepOptionsGiven, MAX_SAMPLE_FLOWS, type SnaplenClass } from './keep-options.ts';
+import { appendKeptBytes, largestKept } from './kept-bytes.ts';
 import {
   attached,
   hasSocket,

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseWhole } from '../../src/capture/options.ts';
+import { parseWhole } from '../../src/capture/values.ts';
 import { OptionError } from '../../src/errors.ts';
 import { stepClock } from './clock-steps.ts';
 import { buildGuestRoot } from './guest-root.ts';

@@ -3,7 +3,7 @@
 // The time is shared by the campaigns. A line a campaign on stdout; what is found ends a campaign, with its input in a file
 // and how to see it again. Exit code 1 then. Needs tcpdump's and Wireshark's tools.
 import { parseArgs } from 'node:util';
-import { parseWhole } from '../../src/capture/options.ts';
+import { parseWhole } from '../../src/capture/values.ts';
 import { OptionError } from '../../src/errors.ts';
 import { CAMPAIGNS } from './campaigns.ts';
 import { fuzz } from './fuzz.ts';

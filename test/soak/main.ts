@@ -3,7 +3,7 @@
 // No new round begins when the minutes are over. A line a round or a summary, on stdout; the first broken promise ends a
 // campaign, and its files are kept. Exit code 1 then. Needs root; fast ones want two processors to themselves.
 import { parseArgs } from 'node:util';
-import { parseWhole } from '../../src/capture/options.ts';
+import { parseWhole } from '../../src/capture/values.ts';
 import { OptionError } from '../../src/errors.ts';
 import { background } from './background.ts';
 import type { Terms } from './campaign.ts';
