@@ -2,7 +2,7 @@
 // The program: reads the command line, runs the command, and turns whatever is thrown into one line on stderr and an
 // exit code: 1 the capture failed, 2 the call is wrong (option or filter).
 import { type Command, CommanderError } from 'commander';
-import { CaptureError } from '../errors.ts';
+import { CaptureError, SyscallError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { expandAbbreviations } from './flag.ts';
 
@@ -54,6 +54,8 @@ function fail(cause: unknown): number {
 
 // Nobody reads what is said any more (`2>&1 | head -1`, a full log disk): no reason to end a capture.
 process.stderr.on('error', () => {});
+// What stdout fails with comes here. Asking for process.stdout instead would make a pipe of `-w -` one that does not block.
+process.on('uncaughtException', (cause) => process.exit(fail(SyscallError.from(cause))));
 try {
   await main(process.argv.slice(2));
 } catch (cause) {

@@ -19,24 +19,27 @@ import type { CaptureFlags } from './capture-flags.ts';
 import { guardInputs } from './input-guard.ts';
 import { openOutput, runOffline } from './offline-run.ts';
 
-/** About what the kernel does, or a device. */
+/** About what the kernel does, or a device; tcpdump has none of them. */
 const OF_CAPTURES = {
   exclude: '--exclude',
   snaplenFor: '--snaplen-for',
   keepNames: '--keep-names',
   headersOnly: '--headers-only',
   sampleFlows: '--sample-flows',
+  engine: '--engine',
+  ringMemory: '--ring-memory',
+  waitForInterface: '--wait-for-interface',
+  exitOnDown: '--exit-on-down',
+  duration: '--duration',
+  statsInterval: '--stats-interval',
+  statsFile: '--stats-file',
 } as const;
 
 /** Rejects with OptionError, CaptureError, SavefileError where a file is damaged, SyscallError. */
 export async function readLikeTcpdump(flags: CaptureFlags, expression: string): Promise<void> {
   for (const [name, option] of Object.entries(OF_CAPTURES)) {
     if (flags[name as keyof typeof OF_CAPTURES] !== undefined)
-      throw new OptionError(
-        option,
-        flags.r ?? flags.V ?? '',
-        'is for captures only, a filter expression does this here',
-      );
+      throw new OptionError(option, `with ${flags.V === undefined ? '-r' : '-V'}`, 'it is for captures only');
   }
   if (flags.r !== undefined && flags.V !== undefined) throw new OptionError('-V', flags.V, 'can not be given with -r');
   const prints = flags.d !== undefined || (flags.w === undefined && flags.count === true);

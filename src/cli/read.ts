@@ -40,6 +40,8 @@ async function read({ inputs, expression }: ReadArguments, flags: ReadFlags): Pr
       inputs[0]?.name ?? '',
       'packets are not printed: give -w FILE or --count; tcpdump -r and tshark -r print them',
     );
+  if (flags.w === '-' && flags.count === true)
+    throw new OptionError('-w', '-', 'leave out --count, which prints to stdout too');
   const { from, to, snaplen = Number.POSITIVE_INFINITY, c: count = Number.POSITIVE_INFINITY } = flags;
   const options = flags.w === undefined ? undefined : chooseOutput(flags, flags.snaplen ?? 0);
   const failures: CaptureError[] = [];

@@ -357,6 +357,20 @@ test('what is read is not written', () => {
   expect(read('/dev/null', '-w', '/dev/null').stderr).toMatch(/truncated dump file/);
 });
 
+test('a standard output that takes nothing', () => {
+  write('whole.pcap', 3);
+  const shell = (command: string): Ended =>
+    run('bash', ['-c', `set -o pipefail; ${command.replace('tsnetpcap', `${process.execPath} ${PROGRAM}`)}`]);
+  for (const args of ['read whole.pcap --count', 'read --help', '-D', '-r whole.pcap -w -', 'read whole.pcap -w -']) {
+    const full = shell(`tsnetpcap ${args} > /dev/full`);
+    expect([args, full.status]).toEqual([args, 1]);
+    expect(full.stderr.replace(/^reading from .*\n/, '')).toBe('tsnetpcap: write: ENOSPC (no space left on device)\n');
+    const gone = shell(`tsnetpcap ${args} | exec 0<&-`);
+    expect([args, gone.status, gone.stderr.replace(/^reading from .*\n/, '')]).toEqual([args, 0, '']);
+  }
+  expect(read('whole.pcap', '-w', '-', '--count')).toMatchObject({ status: 2, stdout: '' });
+});
+
 test('memory does not grow with the files', () => {
   const record = makeSavefile({
     ...HEADER,

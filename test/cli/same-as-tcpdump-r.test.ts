@@ -233,13 +233,20 @@ test('nanoseconds of the other byte order', () => {
   expect(expectSame(['-r', 'big.pcap', '-w', 'out', 'ether[0] = 2']).status).toBe(0);
 });
 
-test('what can only be done while capturing is refused', () => {
-  const { status, stderr } = run(
-    [process.execPath, PROGRAM],
-    ['-r', 'whole.pcap', '-w', 'out', '--exclude', '10.0.0.0/8'],
-    [],
-  );
-  expect([status, stderr]).toEqual([2, expect.stringMatching(/^tsnetpcap: --exclude .*is for captures only/)]);
+test.each([
+  ['--exclude', '10.0.0.0/8'],
+  ['--sample-flows', '1/2'],
+  ['--engine', 'libpcap'],
+  ['--ring-memory', '1MiB'],
+  ['--duration', '5s'],
+  ['--stats-file', 'stats.prom'],
+  ['--wait-for-interface'],
+  ['--exit-on-down'],
+])('what can only be done while capturing is refused: %s', (...option) => {
+  const args = ['-r', 'whole.pcap', '-w', 'out', ...option];
+  const { status, stderr, files } = run([process.execPath, PROGRAM], args, ['out']);
+  expect([status, stderr]).toEqual([2, `tsnetpcap: ${option[0]} with -r: it is for captures only\n`]);
+  expect(files).toEqual({});
 });
 
 test('-V: -c is for each of the files, and for what the filter wants of it', () => {
