@@ -41,8 +41,10 @@ export function compileOffline(expression: string, kind: SavefileKind): Program 
   }
 }
 
+/** libpcap reads it by its address, of which the garbage collector does not know: it lives as long as this module. */
+const header = new DataView(new ArrayBuffer(24));
+
 function open({ linktype, snaplen = MAXIMUM_SNAPLEN, bigEndian = false }: SavefileKind): pcap.pcap_t {
-  const header = new DataView(new ArrayBuffer(24));
   header.setUint32(0, 0xa1b2c3d4, !bigEndian);
   header.setUint16(4, 2, !bigEndian);
   header.setUint16(6, 4, !bigEndian);
