@@ -10,17 +10,17 @@ export function listDevices(): void {
   process.stdout.write(lines.join(''));
 }
 
-/** Prints to stderr. @throws OptionError, PcapError */
+/** Prints to stdout, as tcpdump does from 4.99.5 on. @throws OptionError, PcapError */
 export function listLinktypes(options: HandleOptions): void {
   const { device, linktypes } = offeredLinktypes(options);
   const lines = linktypes.map(({ name, description }) => `  ${name}${bracketed(description)}\n`);
-  process.stderr.write(`Data link types for ${device} (use option -y to set):\n${lines.join('')}`);
+  process.stdout.write(`Data link types for ${device} (use option -y to set):\n${lines.join('')}`);
 }
 
-/** Prints to stderr. @throws PcapError */
+/** Prints to stdout, as later tcpdumps do. @throws PcapError */
 export function listTimestampTypes(device: string): void {
   const lines = pcap.timestampTypes(device).map(({ name, description }) => `  ${name}${bracketed(description)}\n`);
-  process.stderr.write(
+  process.stdout.write(
     lines.length === 0
       ? `Time stamp type cannot be set for ${device}\n`
       : `Time stamp types for ${device} (use option -j to set):\n${lines.join('')}`,

@@ -1,5 +1,5 @@
 // Users and their groups through libc, so that they are the system's wherever it has them from: <pwd.h> getpwnam, <grp.h>
-// initgroups. Node has setgid and setuid, which hold for all threads.
+// initgroups; <unistd.h> setgid and setuid, which in glibc hold for all threads.
 import koffi from 'koffi';
 import { libc, syscallError } from './libc.ts';
 
@@ -20,6 +20,19 @@ const getpwnamFn = libc.func('void *getpwnam(const char *name)');
 export function getpwnam(name: string): { readonly pw_uid: number; readonly pw_gid: number } | undefined {
   const found: unknown = getpwnamFn(name);
   return found === null ? undefined : koffi.decode(found, passwd);
+}
+
+const setgidFn = libc.func('int setgid(uint32_t gid)');
+const setuidFn = libc.func('int setuid(uint32_t uid)');
+
+/** @throws SyscallError */
+export function setgid(gid: number): void {
+  if (setgidFn(gid) < 0) throw syscallError('setgid');
+}
+
+/** @throws SyscallError */
+export function setuid(uid: number): void {
+  if (setuidFn(uid) < 0) throw syscallError('setuid');
 }
 
 const initgroupsFn = libc.func('int initgroups(const char *user, uint32_t group)');

@@ -1,6 +1,6 @@
 // `-Z`: another user to go on as, once what takes privileges is open. Called by capture/open.ts.
-import { CaptureError, systemErrors } from '../errors.ts';
-import { getpwnam, initgroups } from '../native/passwd.ts';
+import { CaptureError } from '../errors.ts';
+import { getpwnam, initgroups, setgid, setuid } from '../native/passwd.ts';
 
 export class Account {
   readonly uid: number;
@@ -23,13 +23,29 @@ export class Account {
 
   /**
    * From here on this process, all its threads and what it starts are this user's, without any capability, for good.
-   * @throws SyscallError
+   * @throws CaptureError ERR_USER, SyscallError
    */
   become(): void {
+    if (filesMayKeepRights())
+      throw new CaptureError(
+        'ERR_USER',
+        `-Z ${this.#name}: libuv ${process.versions.uv} may write files with the rights of before by an io_uring, start with UV_USE_IO_URING=0`,
+      );
     initgroups(this.#name, this.gid);
-    systemErrors(() => {
-      process.setgid?.(this.gid);
-      process.setuid?.(this.uid);
-    });
+    setgid(this.gid);
+    setuid(this.uid);
   }
+}
+
+/**
+ * What a kernel thread does for an io_uring it does with the rights of when that was made (CVE-2024-22017). libuv has used
+ * one for files since 1.45, where the environment says so or, up to 1.48, does not forbid it; the one within Node's own
+ * builds only where it says so. From 1.49 on it takes more than the environment.
+ */
+function filesMayKeepRights(): boolean {
+  const asked = process.env['UV_USE_IO_URING'];
+  if (asked !== undefined) return Number(asked) !== 0;
+  const [major = 0, minor = 0] = process.versions.uv.split('.').map(Number);
+  const shared = new Map<string, unknown>(Object.entries(process.config.variables)).get('node_shared_libuv') === true;
+  return shared && major === 1 && minor >= 45 && minor < 49;
 }

@@ -10,6 +10,7 @@ import { openSavefile } from '../../src/savefile/reading/open.ts';
 import type { RecordReader, RecordRun } from '../../src/savefile/reading/record-run.ts';
 import type { Random } from '../chaos/random.ts';
 import { readByLibpcap } from '../native/offline-reader.ts';
+import { eraseFractions, MOST_MICROSECONDS } from '../savefile/reading/make-savefile.ts';
 import { type Campaign, expectEqual, expectSameBytes } from './campaign.ts';
 import { filesOfTools, pcapFiles, pcapngFile } from './corpus.ts';
 import { damaged } from './mutation.ts';
@@ -141,10 +142,9 @@ function expectLikeLibpcap(ours: Reading, bytes: Uint8Array, readAs: Precision):
       throw new Error(`snaplen ${ours.kind.snaplen}, less than ${theirs.kind.snaplen} of the first interface`);
   }
   if (ours.kind === undefined && ONLY_OURS.test(failure?.message ?? '')) return;
-  if (FINE_RESOLUTION.test(Buffer.from(bytes).toString('hex'))) {
-    eraseFractions(ours.records);
-    eraseFractions(theirs.records);
-  }
+  const fine = FINE_RESOLUTION.test(Buffer.from(bytes).toString('hex'));
+  for (const { records } of [ours, theirs])
+    if (fine || readAs === 'micro') eraseFractions(records, fine ? 0 : MOST_MICROSECONDS);
   if (theirs.failure !== undefined && isOnlyLibpcaps(theirs.failure, failure?.message ?? '')) {
     const begun = ours.records.subarray(0, theirs.records.length);
     expectSameBytes(`records up to '${theirs.failure}'`, begun, theirs.records);
@@ -160,7 +160,7 @@ function expectLikeLibpcap(ours: Reading, bytes: Uint8Array, readAs: Precision):
 /** A section of the other byte order it mostly refuses for its length, of which it turns the bytes; so does `ours` then, perhaps. */
 function isOnlyLibpcaps(failure: string, ours: string): boolean {
   const size = Buffer.alloc(4);
-  size.writeUInt32LE(Number(/pcapng block size (\d+)/.exec(failure)?.[1] ?? 0));
+  size.writeUInt32LE(Number(/(?:pcapng block size|has a length of) (\d+)/.exec(failure)?.[1] ?? 0));
   const [low, turned] = [size.readUInt16LE(0), size.readUInt32BE(0)];
   if (turned > 0 && (low === 0 || ours.includes(String(turned)))) return true;
   return ONLY_LIBPCAP.some((text) => failure.includes(text));
@@ -168,8 +168,3 @@ function isOnlyLibpcaps(failure: string, ours: string): boolean {
 
 /** if_tsresol of so fine a power of 2 that libpcap's multiplication overflows its 64 bits. We count right. */
 const FINE_RESOLUTION = /(09000100|00090001)[ab]/;
-
-function eraseFractions(records: Buffer): void {
-  for (let at = 0; at < records.length; at += RECORD_HEADER_LENGTH + records.readUInt32LE(at + record.caplen))
-    records.writeUInt32LE(0, at + record.fraction);
-}

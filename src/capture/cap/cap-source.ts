@@ -123,14 +123,14 @@ export class CapSource implements PacketSource {
   static open(options: CapSourceOptions): CapSource {
     const cap = new (loadCap())();
     const packet = Buffer.alloc(CAP_SNAPLEN);
-    const before = descriptors();
+    const before = packetSockets();
     try {
       cap.open(options.device, '', options.ringMemory, packet);
     } catch (cause) {
       throw new CaptureError('ERR_CAP', `--engine cap: ${cause instanceof Error ? cause.message : cause}`, { cause });
     }
     try {
-      const fd = descriptors().find((each) => !before.includes(each) && isPacketSocket(each));
+      const fd = packetSockets().find((each) => !before.includes(each));
       if (fd === undefined) throw new CaptureError('ERR_CAP', `--engine cap: ${options.device} has no packet socket`);
       const promiscuous = options.device !== 'any';
       const socket = new PacketSocket(fd, { promiscuous, filter: wholePackets(options.filter) });
@@ -233,9 +233,9 @@ export class CapSource implements PacketSource {
   }
 }
 
-/** The open descriptors of this process. */
-function descriptors(): number[] {
-  return readdirSync('/proc/self/fd').map(Number);
+/** The descriptors of this process that are packet sockets; that of the listing itself is among those listed. */
+function packetSockets(): number[] {
+  return readdirSync('/proc/self/fd').map(Number).filter(isPacketSocket);
 }
 
 /** What the socket has accepted by now and has or had room for. */

@@ -173,7 +173,7 @@ export class PcapReader implements RecordReader {
     }
     const next = data + caplen;
     if (next > end) return undefined;
-    const fraction = inPrecision(view.getUint32(at + record.fraction, little), this.precision, this.readAs, little);
+    const fraction = inPrecision(view.getUint32(at + record.fraction, little), this.precision, this.readAs);
     return { sec: view.getUint32(at + record.sec, little), fraction, caplen, len, data, next };
   }
 
@@ -207,9 +207,9 @@ interface Header {
   readonly next: number;
 }
 
-/** As libpcap does: a number of 32 bits, and a signed one unless its bytes were swapped. */
-function inPrecision(fraction: number, from: Precision, to: Precision, signed: boolean): number {
+/** As libpcap does, in 32 bits. Nanoseconds from 2^31 on, which are none, it takes for negative before 1.10.5. */
+function inPrecision(fraction: number, from: Precision, to: Precision): number {
   if (from === to) return fraction;
   if (to === 'nano') return Math.imul(fraction, 1000) >>> 0;
-  return ((signed ? fraction | 0 : fraction) / 1000) >>> 0;
+  return Math.floor(fraction / 1000);
 }

@@ -1,5 +1,6 @@
 // Savefiles as any program may have written them, for tests: every header that libpcap reads, in both byte orders.
 import fc from 'fast-check';
+import { RECORD_HEADER_LENGTH, record } from '../../../src/savefile/header.ts';
 
 export interface MadeRecord {
   readonly sec: number;
@@ -82,3 +83,14 @@ export const madeSavefile: fc.Arbitrary<MadeSavefile> = fc.record({
   ),
   records: fc.array(madeRecord, { maxLength: 12 }),
 });
+
+/** More than these are nanoseconds from 2^31 on, divided: negative ones to libpcap before 1.10.5. */
+export const MOST_MICROSECONDS = 2_147_483;
+
+/** Makes 0 of the fractions from `least` on, for a comparison without them. */
+export function eraseFractions(records: Buffer, least: number): void {
+  for (let at = 0; at + RECORD_HEADER_LENGTH <= records.length; ) {
+    if (records.readUInt32LE(at + record.fraction) >= least) records.writeUInt32LE(0, at + record.fraction);
+    at += RECORD_HEADER_LENGTH + records.readUInt32LE(at + record.caplen);
+  }
+}
