@@ -109,7 +109,17 @@ export class Dumper {
       throw new PcapError('PCAP_ERROR', pcap_geterr(p));
     }
     this.#stream = stream;
-    this.fileHeader = memory.slice(0, Number(fpendingFn(stream)));
+    this.fileHeader = memory.slice(0, this.#written());
+  }
+
+  /**
+   * How many bytes there are at the start of the memory. The stream forgets them: libc flushes at exit what it still has, and
+   * the memory may be gone by then.
+   */
+  #written(): number {
+    const bytes = Number(fpendingFn(this.#stream));
+    fpurgeFn(this.#stream);
+    return bytes;
   }
 
   /**
@@ -117,13 +127,12 @@ export class Dumper {
    * returns how many bytes they take; 0 when no packet waits. @throws PcapError with libpcap's text
    */
   dispatch(count: number): number {
-    fpurgeFn(this.#stream);
     const packets: number = pcap_dispatchFn(this.#p, count, pcap_dump, this.#stream);
+    const bytes = this.#written();
     if (ferrorFn(this.#stream) !== 0) {
       const size = this.#memory.length;
       throw new CaptureError('ERR_SNAPLEN', `a packet is longer than the snaplen, ${size} bytes do not hold it`);
     }
-    const bytes = Number(fpendingFn(this.#stream));
     // With packets before it, an error waits for the next call.
     if (packets === PCAP_ERROR && bytes === 0) throw new PcapError('PCAP_ERROR', pcap_geterr(this.#p));
     return bytes;

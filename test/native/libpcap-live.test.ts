@@ -1,4 +1,6 @@
 // libpcap writing into memory of ours: layouts, and what happens at that memory's end.
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 import { expect, onTestFinished, test } from 'vitest';
 import * as pcap from '../../src/native/libpcap.ts';
@@ -49,6 +51,12 @@ test('memory that is too small: an error, and nothing that looks whole', () => {
   const dumper = new live.Dumper(handle(10), new Uint8Array(1000));
   expect(() => dumper.dispatch(100)).toThrow('1000 bytes do not hold it');
   dumper.close();
+});
+
+test('left open, it does no harm when the process ends, whose memory is gone before libc flushes its streams', () => {
+  const script = fileURLToPath(new URL('./dumper-left-open.ts', import.meta.url));
+  const { status, signal, stdout } = spawnSync(process.execPath, ['--import', 'tsx', script], { encoding: 'utf8' });
+  expect({ status, signal, stdout }).toEqual({ status: 0, signal: null, stdout: '1016' });
 });
 
 test('a type of timestamps that the device does not have', () => {
