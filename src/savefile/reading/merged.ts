@@ -101,8 +101,8 @@ export class MergedReader implements RecordReader {
   }
 
   /**
-   * Merges until there is something to hand on, or until a winner is at the end of its run, and then returns undefined. Once
-   * a record where readers alternate: it allocates nothing and waits for nothing.
+   * Merges until there is something to hand on, or until a winner is at the end of its run, and then returns undefined. It
+   * goes round once a record where readers alternate: it waits for nothing, and for short records allocates nothing.
    */
   #merge(tournament: Tournament): RecordRun | undefined {
     const gathered = this.#gathered;
