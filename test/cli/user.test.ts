@@ -161,3 +161,10 @@ test("a user who does not exist, in tcpdump's words", async () => {
   expect(ours).toEqual({ code: 1, stdout: '', stderr: "tsnetpcap: Couldn't find user 'nosuchuser'\n" });
   expect(theirs.stderr).toBe(ours.stderr.replace('tsnetpcap', 'tcpdump'));
 });
+
+test('refused where files may be written with the rights of before, by an io_uring', async () => {
+  const args = [process.execPath, PROGRAM, '-i', 'cap0', '-Z', USER, '-w', join(own, 'one.pcap')] as const;
+  const { code, stderr } = await Program.run(lab, args, { env: { UV_USE_IO_URING: '1' } });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/tsnetpcap: -Z nobody: .*, start with UV_USE_IO_URING=0\n$/);
+});
