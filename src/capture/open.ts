@@ -111,18 +111,21 @@ async function openOutput(
     account?.become();
     return file;
   }
-  account?.become();
+  // Before the user is another one, who may not be allowed to where this program lies, all of it is loaded.
   if (output.kind === 'packets') {
     const { PacketOutput } = await import('./packet-output.ts');
+    account?.become();
     return new PacketOutput(output.each, header, count);
   }
   if (output.kind === 'tcpdump') {
     const { openTcpdumpFiles } = await import('./open-tcpdump-files.ts');
+    account?.become();
     return openTcpdumpFiles(output, header, count, { startMs, settleMs: SETTLE_MS, notice });
   }
   // One file needs nothing of a series, and loading that takes a sixth of the start.
   const { openSeries } = await import('./open-series.ts');
   const { startEvent } = await import('./start-event.ts');
+  account?.become();
   const context = { startMs, counts: () => source.statistics(), settleMs: SETTLE_MS, notice };
   return openSeries(output, header, count, startEvent(options, output, header, filter), context);
 }

@@ -29,15 +29,16 @@ export async function openOutput(
     account?.become();
     return file;
   }
-  account?.become();
   const notice = (text: string): void => void process.stderr.write(`tsnetpcap: ${text}\n`);
   if (output.kind === 'tcpdump') {
     const { openTcpdumpFiles } = await import('../capture/open-tcpdump-files.ts');
+    account?.become();
     const open = (sec: number): OfflineOutput =>
       openTcpdumpFiles(output, header, count, { startMs: sec * 1000, settleMs: 0, guard, notice });
     return output.durationSec === Number.POSITIVE_INFINITY ? open(0) : open;
   }
   const { openSeries } = await import('../capture/open-series.ts');
+  account?.become();
   // Without a ledger, as the packets may be anybody's.
   return (firstSec) =>
     openSeries(output, header, count, undefined, {

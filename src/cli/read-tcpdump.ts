@@ -84,6 +84,8 @@ export async function readLikeTcpdump(flags: CaptureFlags, expression: string): 
 
 async function findAccount(user: string): Promise<Account | undefined> {
   const { Account } = await import('../service/account.ts');
+  // What a later file of -V may take; the user may not be allowed to where this program lies.
+  await Promise.all([import('../savefile/reading/pcapng.ts'), import('../savefile/reading/decompressor.ts')]);
   return Account.find(user);
 }
 

@@ -1,18 +1,21 @@
 // -Z: whose the process, its threads and its files are, and that a directory that is not the user's is told at the start.
-// Live, in a lab; needs root, and fails without it.
+// The program lies where the user may not go: what it loads late it must have before. Live, in a lab; needs root, and fails
+// without it.
 import {
   chmodSync,
   chownSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Lab } from '../../bench/lab.ts';
 import { offer } from '../../bench/offer.ts';
@@ -26,6 +29,7 @@ const { pw_uid: uid = 0, pw_gid: gid = 0 } = getpwnam(USER) ?? {};
 
 let lab: Lab;
 let root: string;
+let ours: string;
 /** The user's own directory, and root's. */
 let own: string;
 let foreign: string;
@@ -34,7 +38,18 @@ beforeAll(() => {
   lab = Lab.create();
   root = mkdtempSync(join(tmpdir(), 'tsnetpcap-user-'));
   chmodSync(root, 0o755);
+  const [project, hidden] = [join(dirname(PROGRAM), '../..'), join(root, 'hidden')];
+  mkdirSync(hidden, { mode: 0o700 });
+  for (const name of ['dist', 'package.json']) cpSync(join(project, name), join(hidden, name), { recursive: true });
+  symlinkSync(join(project, 'node_modules'), join(hidden, 'node_modules'));
+  ours = join(hidden, 'dist/cli/main.js');
 });
+
+async function capture(args: readonly string[]): Promise<Program> {
+  const running = new Program(lab, [process.execPath, ours, ...args]);
+  await running.says(/listening on .*\n/);
+  return running;
+}
 
 beforeEach(() => {
   const home = mkdtempSync(join(root, 'home-'));
@@ -55,7 +70,7 @@ test.each([
   ['a series', () => join(own, 's-%s.pcap'), ['--ring', '3', '-z', 'true']],
   ["tcpdump's files", () => join(own, 'f'), ['-C', '1']],
 ])('%s', async (_, path, options) => {
-  const program = await Program.capture(lab, ['-i', 'cap0', '-Z', USER, '-w', path(), ...options]);
+  const program = await capture(['-i', 'cap0', '-Z', USER, '-w', path(), ...options]);
   try {
     const tasks = `/proc/${program.process.pid}/task`;
     for (const task of readdirSync(tasks)) {
@@ -78,7 +93,7 @@ test.each([
 
 test('the user needs no privilege for an interface that was removed and comes again', async () => {
   const path = join(own, 'one.pcap');
-  const program = await Program.capture(lab, ['-i', 'cap0', '-Z', USER, '-w', path]);
+  const program = await capture(['-i', 'cap0', '-Z', USER, '-w', path]);
   try {
     lab.disconnect();
     await program.says(/disappeared/);
@@ -96,7 +111,7 @@ test.each([
   ["tcpdump's files", 'f', ['-C', '1']],
 ])('where the user can make no second file of %s, there is no first one', async (_, name, options) => {
   const args = ['-i', 'cap0', '-Z', USER, '-w', join(foreign, name), ...options];
-  const ended = await Program.run(lab, [process.execPath, PROGRAM, ...args]);
+  const ended = await Program.run(lab, [process.execPath, ours, ...args]);
   expect(ended).toEqual({ code: 1, stdout: '', stderr: expect.stringMatching(/^tsnetpcap: open .*EACCES.*\n$/) });
 });
 
@@ -104,14 +119,14 @@ test("where the first of tcpdump's files is the user's and the directory is not,
   const file = join(foreign, 'f');
   writeFileSync(file, '');
   chownSync(file, uid, gid);
-  const ended = await Program.run(lab, [process.execPath, PROGRAM, '-i', 'cap0', '-Z', USER, '-w', file, '-G', '60']);
+  const ended = await Program.run(lab, [process.execPath, ours, '-i', 'cap0', '-Z', USER, '-w', file, '-G', '60']);
   expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/^tsnetpcap: access .*foreign: EACCES/) });
 });
 
 describe('what is read from a savefile', () => {
   const file = (): string => join(foreign, 'in.pcap');
   const run = (args: readonly string[]): Promise<Ended> =>
-    Program.run(lab, [process.execPath, PROGRAM, '-r', file(), '-Z', USER, ...args]);
+    Program.run(lab, [process.execPath, ours, '-r', file(), '-Z', USER, ...args]);
 
   beforeEach(() => {
     const header = { littleEndian: true, magic: MICRO, version: [2, 4] as const, snaplen: 262144, linktype: 1 };
@@ -139,7 +154,7 @@ describe('what is read from a savefile', () => {
     expect(theirs).toMatchObject({ code: 1, stderr: expect.stringMatching(/foreign\/f: Permission denied/) });
     const list = join(own, 'list');
     writeFileSync(list, `${file()}\n${file()}\n`);
-    for (const program of [['tcpdump'], [process.execPath, PROGRAM]] as const) {
+    for (const program of [['tcpdump'], [process.execPath, ours]] as const) {
       const ended = await Program.run(lab, [...program, '-V', list, '-Z', USER, '-w', join(own, 'out')]);
       expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/in\.pcap: (Permission denied|EACCES)/) });
       expectReadable(join(own, 'out'), 2000);
@@ -148,22 +163,22 @@ describe('what is read from a savefile', () => {
 
   test("is nobody else's where the user does not exist", async () => {
     const args = ['-r', file(), '-Z', 'nosuchuser', '-w', join(own, 'out')];
-    const ours = await Program.run(lab, [process.execPath, PROGRAM, ...args]);
+    const ended = await Program.run(lab, [process.execPath, ours, ...args]);
     const theirs = await Program.run(lab, ['tcpdump', ...args]);
-    expect([ours.code, ours.stderr]).toEqual([theirs.code, theirs.stderr.replace('tcpdump:', 'tsnetpcap:')]);
+    expect([ended.code, ended.stderr]).toEqual([theirs.code, theirs.stderr.replace('tcpdump:', 'tsnetpcap:')]);
   });
 });
 
 test("a user who does not exist, in tcpdump's words", async () => {
   const args = ['-i', 'cap0', '-Z', 'nosuchuser', '-w', join(own, 'f')];
-  const ours = await Program.run(lab, [process.execPath, PROGRAM, ...args]);
+  const ended = await Program.run(lab, [process.execPath, ours, ...args]);
   const theirs = await Program.run(lab, ['tcpdump', ...args]);
-  expect(ours).toEqual({ code: 1, stdout: '', stderr: "tsnetpcap: Couldn't find user 'nosuchuser'\n" });
-  expect(theirs.stderr).toBe(ours.stderr.replace('tsnetpcap', 'tcpdump'));
+  expect(ended).toEqual({ code: 1, stdout: '', stderr: "tsnetpcap: Couldn't find user 'nosuchuser'\n" });
+  expect(theirs.stderr).toBe(ended.stderr.replace('tsnetpcap', 'tcpdump'));
 });
 
 test('refused where files may be written with the rights of before, by an io_uring', async () => {
-  const args = [process.execPath, PROGRAM, '-i', 'cap0', '-Z', USER, '-w', join(own, 'one.pcap')] as const;
+  const args = [process.execPath, ours, '-i', 'cap0', '-Z', USER, '-w', join(own, 'one.pcap')] as const;
   const { code, stderr } = await Program.run(lab, args, { env: { UV_USE_IO_URING: '1' } });
   expect(code).toBe(1);
   expect(stderr).toMatch(/tsnetpcap: -Z nobody: .*, start with UV_USE_IO_URING=0\n$/);
