@@ -162,9 +162,12 @@ function said({ stderr }: Pick<Ended, 'stderr'>): string[] {
     .replace(/^\S+\/(ours|theirs)-\S+\/f/gm, 'FILE')
     .replace(/^tcpdump: WARNING: .*promiscuous mode\n\(Promiscuous mode .*\)\n/m, '') // of any, since libpcap 1.10.5
     .split('\n');
-  return lines
-    .map((line) => line.replace(/^(tsnetpcap|tcpdump): /, 'P: ').replace(NOT_PRINTED, ''))
-    .filter((line) => !line.includes('received by filter') && line !== '');
+  return (
+    lines
+      .map((line) => line.replace(/^(tsnetpcap|tcpdump): /, 'P: ').replace(NOT_PRINTED, ''))
+      // tcpdump says the link type of any without -y up to 4.99.4, as we do.
+      .filter((line) => !line.includes('received by filter') && line !== 'P: data link type LINUX_SLL2' && line !== '')
+  );
 }
 
 /** The files of a directory, and their bytes. */
