@@ -11,7 +11,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     letter: 'i',
     long: ['interface'],
     value: 'name',
-    help: 'interface, its number in -D, or any (default: any)',
+    help: 'interface, its number in -D, or (default) any',
     group,
     tcpdump: true,
   },

@@ -4,15 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { GENERATOR, Lab } from '../../bench/lab.ts';
-import { sockaddr_ll } from '../../src/native/if_packet.ts';
-import * as libc from '../../src/native/libc.ts';
+import { Lab } from '../../bench/lab.ts';
 import { EXCLUDE, frames, numbered } from '../filter/exclusion-frames.ts';
-import { runInNamespace } from '../filter/namespace.ts';
 import { Program } from '../program.ts';
 import { readSavefile } from '../savefile.ts';
-
-const sendFn = libc.libc.func('int64_t send(int fd, const void *data, size_t length, int flags)');
+import { sendFrames } from './send-frames.ts';
 
 let lab: Lab;
 let directory: string;
@@ -38,18 +34,6 @@ function records(path: string): string[] {
   return readSavefile(path).records.map(({ len, packet }) => `${len} ${Buffer.from(packet).toString('hex')}`);
 }
 
-function sendAll(on: string, sent: readonly Uint8Array[]): void {
-  runInNamespace(lab.name, () => {
-    const fd = libc.socket(libc.AF_PACKET, libc.SOCK_RAW, 0);
-    const address = new DataView(new ArrayBuffer(sockaddr_ll.sizeof));
-    address.setUint16(sockaddr_ll.sll_family, libc.AF_PACKET, true);
-    address.setInt32(sockaddr_ll.sll_ifindex, libc.if_nametoindex(on) ?? -1, true);
-    libc.bind(fd, new Uint8Array(address.buffer));
-    for (const bytes of sent) if (sendFn(fd, bytes, bytes.length, 0) < 0) throw libc.syscallError('send');
-    libc.close(fd);
-  });
-}
-
 test.each([
   ['sent', ['-i', 'gen0']],
   ['received', ['-i', 'cap0', '-s', '20']],
@@ -68,8 +52,8 @@ test.each([
     }
     const [inside, outside] = running;
     if (inside === undefined || outside === undefined) throw new Error('unreachable: two were started');
-    sendAll(
-      GENERATOR.name,
+    sendFrames(
+      lab,
       frames().map(({ bytes }, index) => numbered(bytes, index)),
     );
     const [few, many] = [await inside.stop(), await outside.stop()];

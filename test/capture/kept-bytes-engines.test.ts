@@ -6,14 +6,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CAPTURE, GENERATOR, Lab } from '../../bench/lab.ts';
-import { sockaddr_ll } from '../../src/native/if_packet.ts';
-import * as libc from '../../src/native/libc.ts';
-import { runInNamespace } from '../filter/namespace.ts';
 import { anyPacket, wellFormed } from '../filter/random-packet.ts';
 import { Program } from '../program.ts';
 import { maskAddress, readSavefile } from '../savefile.ts';
-
-const sendFn = libc.libc.func('int64_t send(int fd, const void *data, size_t length, int flags)');
+import { sendFrames } from './send-frames.ts';
 
 let lab: Lab;
 let directory: string;
@@ -45,23 +41,6 @@ const FRAMES: readonly Uint8Array[] = [
   ...fc.sample(anyPacket('ethernet'), { numRuns: 300, seed: 7 }).filter(({ length }) => length >= SHORTEST),
 ];
 
-function send(): void {
-  runInNamespace(lab.name, () => {
-    const fd = libc.socket(libc.AF_PACKET, libc.SOCK_RAW, 0);
-    try {
-      const address = new DataView(new ArrayBuffer(sockaddr_ll.sizeof));
-      address.setUint16(sockaddr_ll.sll_family, libc.AF_PACKET, true);
-      address.setInt32(sockaddr_ll.sll_ifindex, libc.if_nametoindex(GENERATOR.name) ?? 0, true);
-      libc.bind(fd, new Uint8Array(address.buffer));
-      for (const frame of FRAMES) {
-        if (sendFn(fd, frame, frame.byteLength, 0) < 0) throw libc.syscallError('send');
-      }
-    } finally {
-      libc.close(fd);
-    }
-  });
-}
-
 const SLL = 113;
 /** libpcap puts no tag back into a packet of which less than 14 bytes were kept; with header and tag: 16 + 4 + 14. */
 const SLL_SHORTEST = 34;
@@ -92,7 +71,7 @@ test.each([
       const args = ['--engine', each, ...ROOM, '-w', output, ...options.split(' ')];
       programs.push({ program: await Program.capture(lab, args), folder });
     }
-    send();
+    sendFrames(lab, FRAMES);
     const found: { captured: number; dropped: number; records: string[] }[] = [];
     for (const { program, folder } of programs) {
       await (options.includes('-c') ? program.exit() : program.stop());

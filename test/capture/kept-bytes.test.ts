@@ -8,12 +8,10 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CAPTURE, GENERATOR, Lab } from '../../bench/lab.ts';
 import { offer } from '../../bench/offer.ts';
-import { sockaddr_ll } from '../../src/native/if_packet.ts';
-import * as libc from '../../src/native/libc.ts';
-import { runInNamespace } from '../filter/namespace.ts';
 import { wellFormed } from '../filter/random-packet.ts';
 import { Program } from '../program.ts';
 import { expectReadable, readSavefile } from '../savefile.ts';
+import { sendFrames } from './send-frames.ts';
 
 const MTU = 9000;
 
@@ -28,26 +26,6 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'tsnetpcap-kept-'));
   return () => rmSync(directory, { recursive: true });
 });
-
-const sendFn = libc.libc.func('int64_t send(int fd, const void *data, size_t length, int flags)');
-
-/** Puts frames on gen0, as they are. */
-function send(frames: readonly Uint8Array[]): void {
-  runInNamespace(lab.name, () => {
-    const fd = libc.socket(libc.AF_PACKET, libc.SOCK_RAW, 0);
-    try {
-      const address = new DataView(new ArrayBuffer(sockaddr_ll.sizeof));
-      address.setUint16(sockaddr_ll.sll_family, libc.AF_PACKET, true);
-      address.setInt32(sockaddr_ll.sll_ifindex, libc.if_nametoindex(GENERATOR.name) ?? 0, true);
-      libc.bind(fd, new Uint8Array(address.buffer));
-      for (const frame of frames) {
-        if (sendFn(fd, frame, frame.byteLength, 0) < 0) throw libc.syscallError('send');
-      }
-    } finally {
-      libc.close(fd);
-    }
-  });
-}
 
 const be16 = (value: number): number[] => [value >> 8, value & 255];
 
@@ -160,7 +138,10 @@ describe('names among bulk at full speed', () => {
       const offered = offer(lab, { count: bulk, length: 1000 });
       let rounds = 0;
       for (let over = false; !over || rounds < 50; rounds++) {
-        send(NAMES.map(([, , bytes]) => bytes));
+        sendFrames(
+          lab,
+          NAMES.map(([, , bytes]) => bytes),
+        );
         over = await Promise.race([
           offered.then(() => true),
           new Promise<boolean>((done) => setTimeout(() => done(false), 5)),
@@ -236,7 +217,7 @@ test.each([CAPTURE.name, 'any'])(
       ] as const) {
         programs.push(await Program.capture(lab, ['-i', device, ...options, '-w', file, '-q', 'inbound']));
       }
-      send(frames);
+      sendFrames(lab, frames);
       for (const program of programs)
         expect(await program.stop()).toMatchObject({ captured: frames.length, dropped: 0 });
     } finally {
@@ -266,7 +247,7 @@ test('a tag that comes back into a packet counts as kept', async () => {
     Uint8Array.from([...bytes.slice(0, 12), 0x81, 0, 0, 5, ...bytes.slice(12)]);
   const program = await Program.capture(lab, ['-i', CAPTURE.name, '-s', '96', '--keep-names', '-w', file]);
   try {
-    send([tagged(frame(4, 6, tcp(22), [], 1500)), tagged(frame(4, 17, udp(53, 700), [], 760))]);
+    sendFrames(lab, [tagged(frame(4, 6, tcp(22), [], 1500)), tagged(frame(4, 17, udp(53, 700), [], 760))]);
     await program.stop();
     expect(readSavefile(file).records.map(({ packet }) => packet.length)).toEqual([96, 512]);
   } finally {

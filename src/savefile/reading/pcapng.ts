@@ -1,5 +1,5 @@
-// Reads pcapng (draft-ietf-opsawg-pcapng): any number of sections of either byte order, and of interfaces with their own
-// link types, resolutions and offsets; enhanced, simple and obsolete packet blocks; all other blocks are skipped. Each
+// Reads pcapng (draft-ietf-opsawg-pcapng): one section or more of either byte order, with interfaces that each have their
+// link type, resolution and offset; enhanced, simple and obsolete packet blocks; all other blocks are skipped. Each
 // packet becomes the record of a pcap savefile where it lies: its header goes before the packet, and both move up.
 import { SavefileError } from '../../errors.ts';
 import { type Precision, RECORD_HEADER_LENGTH, record } from '../header.ts';
