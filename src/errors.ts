@@ -33,12 +33,38 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on device',
 };
 
+/** libc's words for what open(2) and read(2) of a file fail with: this is how tcpdump and most programs say it. */
+const WORDS: Readonly<Record<string, string>> = {
+  EACCES: 'Permission denied',
+  EBUSY: 'Device or resource busy',
+  EDQUOT: 'Disk quota exceeded',
+  EEXIST: 'File exists',
+  EFBIG: 'File too large',
+  EINVAL: 'Invalid argument',
+  EIO: 'Input/output error',
+  EISDIR: 'Is a directory',
+  ELOOP: 'Too many levels of symbolic links',
+  EMFILE: 'Too many open files',
+  ENAMETOOLONG: 'File name too long',
+  ENFILE: 'Too many open files in system',
+  ENODEV: 'No such device',
+  ENOENT: 'No such file or directory',
+  ENOMEM: 'Cannot allocate memory',
+  ENOSPC: 'No space left on device',
+  ENOTDIR: 'Not a directory',
+  ENXIO: 'No such device or address',
+  EPERM: 'Operation not permitted',
+  EROFS: 'Read-only file system',
+  ESTALE: 'Stale file handle',
+  ETXTBSY: 'Text file busy',
+};
+
 /** Those that are about sockets and interfaces. */
 const NETWORK_HINTS: ReadonlySet<string> = new Set(['EPERM', 'ENODEV', 'ENXIO', 'ENETDOWN', 'ENOMEM']);
 
 /**
  * The system said no. Same fields as Node's own system errors (`code` such as `ENOSPC`, `errno` positive as in C,
- * `syscall`, `path`), with a hint for the failures that a user can mend.
+ * `syscall`, `path`). The message is tcpdump's where a file can't be opened, and has a hint for the failures that a user can mend.
  */
 export class SyscallError extends CaptureError {
   readonly errno: number;
@@ -46,13 +72,7 @@ export class SyscallError extends CaptureError {
   readonly path: string | undefined;
 
   constructor(code: string, errno: number, syscall: string, path?: string, options?: ErrorOptions) {
-    // With a path it is a file, and no network interface.
-    const hint = path !== undefined && NETWORK_HINTS.has(code) ? undefined : HINTS[code];
-    super(
-      code,
-      `${syscall}${path === undefined ? '' : ` ${path}`}: ${code}${hint === undefined ? '' : ` (${hint})`}`,
-      options,
-    );
+    super(code, describe(code, syscall, path), options);
     this.errno = errno;
     this.syscall = syscall;
     this.path = path;
@@ -68,6 +88,17 @@ export class SyscallError extends CaptureError {
     if (code === undefined || syscall === undefined) return cause;
     return new SyscallError(code, Math.abs(errno ?? 0), syscall, path ?? file, { cause });
   }
+}
+
+function describe(code: string, syscall: string, path: string | undefined): string {
+  const words = WORDS[code];
+  if (path !== undefined && words !== undefined) {
+    if (syscall === 'open') return `${path}: ${words}`;
+    if (syscall === 'read') return `read ${path}: ${words}`;
+  }
+  // With a path it is a file, and no network interface.
+  const hint = path !== undefined && NETWORK_HINTS.has(code) ? undefined : HINTS[code];
+  return `${syscall}${path === undefined ? '' : ` ${path}`}: ${code}${hint === undefined ? '' : ` (${hint})`}`;
 }
 
 /** Runs calls of `node:fs`: what they throw is thrown as `SyscallError`. */

@@ -116,7 +116,7 @@ async function namesIn(list: string): Promise<string[]> {
   try {
     lines = list === '-' ? await text(process.stdin) : await readFile(list, 'utf8');
   } catch (cause) {
-    throw SyscallError.from(cause);
+    throw SyscallError.from(cause, list);
   }
   const names = lines.split('\n').filter((name) => name !== '');
   if (names.length === 0) throw new CaptureError('ERR_NO_INPUT', `${list}: no file is named there`);

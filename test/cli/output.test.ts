@@ -255,7 +255,7 @@ test('a single file is emptied like by tcpdump, or refused with --no-clobber', a
   expect(refused).toEqual({
     code: 1,
     stdout: '',
-    stderr: expect.stringMatching(/^tsnetpcap: .*one\.pcap: EEXIST.*\n$/),
+    stderr: expect.stringMatching(/^tsnetpcap: .*one\.pcap: File exists\n$/),
   });
   expect(readFileSync(file, 'latin1')).toBe('precious');
   const program = await Program.capture(lab, ['-i', 'cap0', '-w', file]);

@@ -176,9 +176,9 @@ test('a file that cannot be written is said once, and once when it can again; th
   const said = program.stderr.split('\n').filter((line) => line.includes('--stats-file'));
   const written = `tsnetpcap: --stats-file: ${stats} is written again`;
   expect(said).toEqual([
-    `tsnetpcap: --stats-file: open ${stats}.tmp: ENOENT`,
+    `tsnetpcap: --stats-file: ${stats}.tmp: No such file or directory`,
     written,
-    expect.stringMatching(/: ENOENT$/),
+    expect.stringMatching(/: No such file or directory$/),
   ]);
 });
 

@@ -76,6 +76,11 @@ test('what the system refuses is named, with the file', async () => {
   // read(2) of a directory fails, and Node's exception does not say on which file.
   const refused = await hashFile(root).catch((cause: unknown) => cause);
   expect(refused).toBeInstanceOf(SyscallError);
-  expect(refused).toMatchObject({ code: 'EISDIR', syscall: 'read', path: root, message: `read ${root}: EISDIR` });
+  expect(refused).toMatchObject({
+    code: 'EISDIR',
+    syscall: 'read',
+    path: root,
+    message: `read ${root}: Is a directory`,
+  });
   expect(descriptors()).toBe(before);
 });

@@ -148,8 +148,8 @@ test('records that are longer than a piece', async () => {
 });
 
 test('a directory, and a file that is not there', async () => {
-  expect((await copyByUs(directory, path('copy'))).failure).toMatch(/EISDIR/);
-  expect((await copyByUs(path('nowhere'), path('copy'))).failure).toBe(`open ${path('nowhere')}: ENOENT`);
+  expect((await copyByUs(directory, path('copy'))).failure).toMatch(/^read .*: Is a directory$/);
+  expect((await copyByUs(path('nowhere'), path('copy'))).failure).toBe(`${path('nowhere')}: No such file or directory`);
 });
 
 test('zeros behind compressed data are padding, and what follows them is damage', async () => {

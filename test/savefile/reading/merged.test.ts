@@ -123,7 +123,7 @@ test('one file after the other, those left out that do not fit', async () => {
   expect(recordsIn(readFileSync(path('ours')))).toEqual(['1.0 1', '9.0 9', '2.0 2']);
   expect(failures).toEqual([
     `${path('sll')}: link type 113, but series begins with 1`,
-    `open ${path('nowhere')}: ENOENT`,
+    `${path('nowhere')}: No such file or directory`,
   ]);
 });
 
