@@ -119,7 +119,7 @@ export const CAPTURE_FLAGS: readonly Flag<CaptureFlags>[] = [
   {
     name: 'count',
     long: ['count'],
-    help: 'with -r or -V: print how many packets there are',
+    help: 'with -r or -V: print how many packets there are; of no effect in a capture',
     group: 'Information:',
     tcpdump: true,
   },

@@ -88,6 +88,7 @@ const LINES: readonly (readonly string[])[] = [
   ['-nn', 'udp', '-s96', 'and', 'not', 'port', '22', '-B1024'],
   ['-i', 'any', '-y', 'LINUX_SLL', '--direction', 'in', '-s', '10'],
   ['-i', 'any', '-Q', 'in', '-ns96', '--', 'udp', 'or', 'arp'],
+  ['--count', '-nn'],
 ];
 
 let lab: Lab;
@@ -192,6 +193,10 @@ async function compare(cases: readonly { readonly args: readonly string[]; reado
       const { args = [], own = false } = cases[index] ?? {};
       const [a, b] = [await programs[0].exit(), await programs[1].exit()];
       expect({ args, code: a }).toEqual({ args, code: b });
+      expect({ args, stdout: programs[0].stdout }).toEqual({
+        args,
+        stdout: args.includes('--print') ? '' : programs[1].stdout,
+      });
       if (!own) expect({ args, said: said(programs[0]) }).toEqual({ args, said: said(programs[1]) });
       const [ours, theirs] = (pairs[index]?.directories ?? []).map(written);
       expect({ args, files: ours?.length }).not.toEqual({ args, files: 0 });
