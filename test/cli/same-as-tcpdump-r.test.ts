@@ -108,14 +108,40 @@ test('--count alone', () => {
   expect(expectSame(['-r', 'whole.pcap', '--count', '-c', '1'], []).stdout).toBe('1 packet\n');
 });
 
-test('-C and -W', () => {
+test('-C, and with it -W and -G', () => {
   const many = Array.from({ length: 30_000 }, (_, n) => ({ sec: n, fraction: n, caplen: 100, len: 100 }));
   const header = { littleEndian: true, magic: MICRO, version: [2, 4] as const, snaplen: 96, linktype: 1 };
   writeFileSync(path('many.pcap'), makeSavefile({ ...header, records: many }));
-  expect(expectSame(['-r', 'many.pcap', '-w', 'cap', '-C', '1'], ['cap', 'cap1', 'cap2', 'cap3', 'cap4']).status).toBe(
-    0,
-  );
-  expectSame(['-r', 'many.pcap', '-w', 'cap', '-C', '1', '-W', '2'], ['cap0', 'cap1', 'cap2']);
+  const numbers = ['', '0', '1', '2', '3', '4', '00', '01', '02', '03', '04', '000'];
+  const outputs = [...numbers.map((number) => `cap${number}`), 'cap-%s', 'cap-%s1', 'cap-%s2', 'cap-%s3'];
+  for (const [name, ...options] of [
+    ['cap', '-C', '1'],
+    ['cap', '-C', '1', '-W', '1'],
+    ['cap', '-C', '1', '-W', '2'],
+    ['cap', '-C', '1', '-W', '100', '-c', '20000'],
+    ['cap-%s', '-C', '1'],
+    ['cap', '-C', '1', '-G', '0'],
+    ['cap', '-G', '86400'],
+    ['cap', '-G', '86400', '-C', '1'],
+    ['cap', '-G', '86400', '-C', '1', '-W', '2'],
+    ['cap', '-W', '2'],
+  ]) {
+    const { status, files } = expectSame(['-r', 'many.pcap', '-w', name ?? '', ...options], outputs);
+    expect(status).toBe(0);
+    expect(Object.values(files).some((bytes) => bytes !== undefined)).toBe(true);
+  }
+});
+
+test('-G: by the packets themselves, from the first on', () => {
+  const records = [0, 9, 10, 25].map((sec) => ({ sec: 1_000_000_000 + sec, fraction: 0, caplen: 60, len: 60 }));
+  const header = { littleEndian: true, magic: MICRO, version: [2, 4] as const, snaplen: 96, linktype: 1 };
+  const bytes = makeSavefile({ ...header, records });
+  writeFileSync(path('periods.pcap'), bytes);
+  const part = (from: number, to: number): string =>
+    bytes.toString('hex', 0, 24) + bytes.toString('hex', 24 + from * 76, 24 + to * 76);
+  const outputs = ['g-1000000000', 'g-1000000010', 'g-1000000020'];
+  const ours = run([process.execPath, PROGRAM], ['-r', 'periods.pcap', '-w', 'g-%s', '-G', '10'], outputs);
+  expect(Object.values(ours.files)).toEqual([part(0, 2), part(2, 3), part(3, 4)]);
 });
 
 test('-F', () => {
