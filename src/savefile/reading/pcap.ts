@@ -6,9 +6,10 @@
 import { SavefileError } from '../../errors.ts';
 import { FILE_HEADER_LENGTH, type Precision, RECORD_HEADER_LENGTH, record } from '../header.ts';
 import { longestCaplen, outputLinktype } from '../linktype.ts';
+import { FormatReader } from './format-reader.ts';
 import { hostOrder, type InHostOrder } from './host-order.ts';
 import type { Input } from './input.ts';
-import type { RecordReader, RecordRun } from './record-run.ts';
+import type { RecordRun } from './record-run.ts';
 
 const MICRO_MAGIC = 0xa1b2c3d4;
 const NANO_MAGIC = 0xa1b23c4d;
@@ -29,14 +30,12 @@ export function isPcap(view: DataView, at: number): boolean {
   return MAGICS.includes(view.getUint32(at, true)) || MAGICS.includes(view.getUint32(at, false));
 }
 
-export class PcapReader implements RecordReader {
-  readonly name: string;
+export class PcapReader extends FormatReader {
   readonly linktype: number;
   readonly bigEndian: boolean;
   readonly snaplen: number;
   readonly precision: Precision;
   readAs: Precision;
-  readonly #input: Input;
   readonly #littleEndian: boolean;
   readonly #headerLength: number;
   /** `len` before `caplen`: always, never, or where caplen would be larger than len. */
@@ -44,7 +43,6 @@ export class PcapReader implements RecordReader {
   /** More than this is taken for damage. */
   readonly #maximum: number;
   readonly #toHostOrder: InHostOrder | undefined;
-  #damage: SavefileError | undefined;
 
   /** Resolves when the file header is read; `input` is at its start. Rejects with SavefileError, SyscallError. */
   static async open(input: Input): Promise<PcapReader> {
@@ -59,9 +57,8 @@ export class PcapReader implements RecordReader {
   }
 
   private constructor(input: Input) {
+    super(input);
     const { view, at, offset } = input;
-    this.#input = input;
-    this.name = input.name;
     this.#littleEndian = MAGICS.includes(view.getUint32(at, true));
     this.bigEndian = !this.#littleEndian;
     const magic = view.getUint32(at, this.#littleEndian);
@@ -86,22 +83,6 @@ export class PcapReader implements RecordReader {
     input.at += FILE_HEADER_LENGTH;
   }
 
-  async next(): Promise<RecordRun | undefined> {
-    for (;;) {
-      if (this.#damage !== undefined) throw this.#damage;
-      const run = this.#walk();
-      if (run.records > 0) return run;
-      if (this.#damage === undefined && !(await this.#input.more())) {
-        this.#damage = this.#truncated();
-        if (this.#damage === undefined) return undefined;
-      }
-    }
-  }
-
-  close(): Promise<void> {
-    return this.#input.close();
-  }
-
   get #isNative(): boolean {
     return (
       this.#littleEndian &&
@@ -113,8 +94,8 @@ export class PcapReader implements RecordReader {
   }
 
   /** The whole records at hand. */
-  #walk(): RecordRun {
-    const { bytes, view, at: start, end } = this.#input;
+  protected walk(): RecordRun {
+    const { bytes, view, at: start, end } = this.input;
     const limit = Math.min(this.#maximum, this.snaplen);
     let at = start;
     let last = start;
@@ -147,13 +128,13 @@ export class PcapReader implements RecordReader {
       at = next;
       records++;
     }
-    this.#input.at = at;
+    this.input.at = at;
     return { bytes, view, start, end: out, last, records, linktype: this.linktype };
   }
 
   /** The record at `at`, as this machine reads it; undefined where it is not all here, or damaged. */
   #header(at: number): Header | undefined {
-    const { view, end } = this.#input;
+    const { view, end } = this.input;
     const data = at + this.#headerLength;
     if (data > end) return undefined;
     const little = this.#littleEndian;
@@ -163,8 +144,8 @@ export class PcapReader implements RecordReader {
       [caplen, len] = [len, caplen];
     if (caplen > this.#maximum) {
       const bound = caplen > this.snaplen ? `snaplen of ${this.snaplen}` : `maximum of ${this.#maximum}`;
-      const offset = this.#input.offset + at - this.#input.at;
-      this.#damage = new SavefileError(
+      const offset = this.input.offset + at - this.input.at;
+      this.damage = new SavefileError(
         this.name,
         offset,
         `invalid packet capture length ${caplen}, bigger than ${bound}`,
@@ -178,8 +159,8 @@ export class PcapReader implements RecordReader {
   }
 
   /** What libpcap says of the bytes behind the last whole record, undefined when there are none. */
-  #truncated(): SavefileError | undefined {
-    const { view, at, end, offset } = this.#input;
+  protected truncated(): SavefileError | undefined {
+    const { view, at, end, offset } = this.input;
     const got = end - at;
     if (got === 0) return undefined;
     const truncated = (wanted: string, only: number): SavefileError =>

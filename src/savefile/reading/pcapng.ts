@@ -4,10 +4,11 @@
 import { SavefileError } from '../../errors.ts';
 import { type Precision, RECORD_HEADER_LENGTH, record } from '../header.ts';
 import { longestCaplen, outputLinktype } from '../linktype.ts';
+import { FormatReader } from './format-reader.ts';
 import { hostOrder, type InHostOrder } from './host-order.ts';
 import type { Input } from './input.ts';
 import { readInterfaceOptions, type TimeScale } from './pcapng-interface.ts';
-import type { RecordReader, RecordRun } from './record-run.ts';
+import type { RecordRun } from './record-run.ts';
 
 const SECTION_HEADER = 0x0a0d0d0a;
 const INTERFACE_DESCRIPTION = 1;
@@ -43,23 +44,19 @@ export function isPcapng(view: DataView, at: number, available: number): boolean
   return view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC || view.getUint32(at + 8, false) === BYTE_ORDER_MAGIC;
 }
 
-export class PcapngReader implements RecordReader {
-  readonly name: string;
+export class PcapngReader extends FormatReader {
   linktype = 0;
   bigEndian = false;
   snaplen = 0;
   precision: Precision = 'micro';
-  readonly #input: Input;
   #readAs: Precision = 'micro';
   #littleEndian = true;
   /** Of this section. */
   #interfaces: Interface[] = [];
   #largestBlock = LARGEST_BLOCK;
-  #damage: SavefileError | undefined;
 
   private constructor(input: Input) {
-    this.#input = input;
-    this.name = input.name;
+    super(input);
   }
 
   /** Resolves when the first interface is known. Rejects with SavefileError, SyscallError. */
@@ -78,24 +75,8 @@ export class PcapngReader implements RecordReader {
     for (const each of this.#interfaces) each.scale.readAs = precision;
   }
 
-  async next(): Promise<RecordRun | undefined> {
-    for (;;) {
-      if (this.#damage !== undefined) throw this.#damage;
-      const run = this.#walk();
-      if (run.records > 0) return run;
-      if (this.#damage === undefined && !(await this.#input.more())) {
-        this.#damage = this.#truncated();
-        if (this.#damage === undefined) return undefined;
-      }
-    }
-  }
-
-  close(): Promise<void> {
-    return this.#input.close();
-  }
-
   async #open(): Promise<void> {
-    const input = this.#input;
+    const input = this.input;
     for (let first = true; this.#interfaces.length === 0; first = false) {
       const length = await this.#wholeBlock();
       if (length === undefined)
@@ -105,7 +86,7 @@ export class PcapngReader implements RecordReader {
         this.#damaged(input.at, 'the capture file has a packet block before any Interface Description Blocks');
       if (type === SECTION_HEADER) this.#beginSection(input.at, length, first);
       if (type === INTERFACE_DESCRIPTION) this.#addInterface(input.at, length);
-      if (this.#damage !== undefined) throw this.#damage;
+      if (this.damage !== undefined) throw this.damage;
       input.at += length;
     }
     const [first] = this.#interfaces;
@@ -120,33 +101,33 @@ export class PcapngReader implements RecordReader {
 
   /** Those that follow the first at once, as in nearly all files, so that what is said of the file holds for all of them. */
   async #moreInterfaces(): Promise<void> {
-    const input = this.#input;
-    while (this.#damage === undefined) {
+    const input = this.input;
+    while (this.damage === undefined) {
       const length = this.#block(input.at);
       // What fails here fails again when packets are read, and then all before it has been given.
-      if (length === undefined && this.#damage === undefined && (await input.more().catch(() => false))) continue;
+      if (length === undefined && this.damage === undefined && (await input.more().catch(() => false))) continue;
       if (length === undefined || input.view.getUint32(input.at, this.#littleEndian) !== INTERFACE_DESCRIPTION) return;
       this.#addInterface(input.at, length);
-      if (this.#damage === undefined) input.at += length;
+      if (this.damage === undefined) input.at += length;
     }
   }
 
   /** Its length; undefined at the end of the file. */
   async #wholeBlock(): Promise<number | undefined> {
     for (;;) {
-      const length = this.#block(this.#input.at);
-      if (this.#damage !== undefined) throw this.#damage;
+      const length = this.#block(this.input.at);
+      if (this.damage !== undefined) throw this.damage;
       if (length !== undefined) return length;
-      if (await this.#input.more()) continue;
-      const truncated = this.#truncated();
+      if (await this.input.more()) continue;
+      const truncated = this.truncated();
       if (truncated !== undefined) throw truncated;
       return undefined;
     }
   }
 
   /** Makes records of the packets in the whole blocks at hand, up to the first of another link type. */
-  #walk(): RecordRun {
-    const input = this.#input;
+  protected walk(): RecordRun {
+    const input = this.input;
     const { bytes, view } = input;
     const start = input.at - RECORD_HEADER_LENGTH;
     let at = input.at;
@@ -187,7 +168,7 @@ export class PcapngReader implements RecordReader {
       } else {
         if (type === SECTION_HEADER) this.#beginSection(at, length, false);
         if (type === INTERFACE_DESCRIPTION) this.#addInterface(at, length);
-        if (this.#damage !== undefined) break;
+        if (this.damage !== undefined) break;
         at += length;
         continue;
       }
@@ -218,7 +199,7 @@ export class PcapngReader implements RecordReader {
 
   /** The length of the block at `at`; undefined where it is not all here, or damaged. */
   #block(at: number): number | undefined {
-    const { view, end } = this.#input;
+    const { view, end } = this.input;
     if (at + BLOCK_HEADER > end) return undefined;
     if (view.getUint32(at, true) === SECTION_HEADER) {
       if (at + BLOCK_OVERHEAD > end) return undefined;
@@ -228,7 +209,7 @@ export class PcapngReader implements RecordReader {
     }
     const length = view.getUint32(at + 4, this.#littleEndian);
     // libpcap reads the first block in another way than the rest.
-    const first = this.#input.offset + at - this.#input.at === 0;
+    const first = this.input.offset + at - this.input.at === 0;
     if (first) {
       if (!this.#isSectionLength(at, length)) return undefined;
       return at + length > end ? undefined : length;
@@ -246,7 +227,7 @@ export class PcapngReader implements RecordReader {
   }
 
   #beginSection(at: number, length: number, first: boolean): void {
-    const { view } = this.#input;
+    const { view } = this.input;
     const little = this.#littleEndian;
     if (length < BLOCK_OVERHEAD + SECTION_BODY) this.#tooShort(at, SECTION_HEADER);
     else if (view.getUint32(at + BLOCK_HEADER, little) !== BYTE_ORDER_MAGIC)
@@ -272,7 +253,7 @@ export class PcapngReader implements RecordReader {
   }
 
   #addInterface(at: number, length: number): void {
-    const { view } = this.#input;
+    const { view } = this.input;
     const little = this.#littleEndian;
     if (length < BLOCK_OVERHEAD + INTERFACE_BODY) {
       this.#tooShort(at, INTERFACE_DESCRIPTION);
@@ -318,13 +299,13 @@ export class PcapngReader implements RecordReader {
   }
 
   #damaged(at: number, text: string): undefined {
-    const { name, at: origin, offset } = this.#input;
-    this.#damage = new SavefileError(name, offset + at - origin, text);
+    const { name, at: origin, offset } = this.input;
+    this.damage = new SavefileError(name, offset + at - origin, text);
   }
 
   /** What libpcap says of the bytes behind the last whole block, undefined when there are none. */
-  #truncated(): SavefileError | undefined {
-    const { view, at, end, offset } = this.#input;
+  protected truncated(): SavefileError | undefined {
+    const { view, at, end, offset } = this.input;
     const got = end - at;
     if (got === 0) return undefined;
     // In how many steps libpcap reads a block: of the first one it has seen the byte order as well.
