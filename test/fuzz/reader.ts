@@ -1,8 +1,8 @@
 // The reader of savefiles against libpcap: damaged files give the records that libpcap gives, byte for byte, and then end or
-// fail as it does; where libpcap knows less (gzip, several link types), at least whole records and a typed error.
+// fail as it does; where libpcap knows less (gzip and zstd, several link types), at least whole records and a typed error.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import { CaptureError, SavefileError } from '../../src/errors.ts';
 import { type Precision, RECORD_HEADER_LENGTH, record } from '../../src/savefile/header.ts';
 import { dltOf } from '../../src/savefile/linktype.ts';
@@ -18,7 +18,9 @@ import { damaged } from './mutation.ts';
 const CHUNK_SIZES = [24, 100, 100, 1000, 1000, 1000, 4096, 65536];
 /** Each read takes its time. */
 const SMALLEST_CHUNKS = [1, 7];
-/** What a gzip bomb goes on with behind a savefile. */
+/** Undefined before Node 22.15. */
+const { zstdCompressSync } = zlib as { zstdCompressSync?: (bytes: Uint8Array) => Buffer };
+/** What a bomb goes on with behind a savefile. */
 const BOMB_SIZE = 32 * 2 ** 20;
 
 /** libpcap stops there, we go on. */
@@ -65,13 +67,16 @@ export function reader(seed: number, directory: string): Campaign {
 /** `intact`: reading it must give what reading the plain bytes gives. */
 function compressed(plain: Uint8Array, random: Random): { bytes: Uint8Array; intact: boolean; about: string } {
   const kind = random.whole(0, 99);
+  const zstd = random.whole(0, 2) === 0 ? zstdCompressSync : undefined;
+  const format = zstd === undefined ? 'gzip' : 'zstd';
+  const pack = zstd ?? zlib.gzipSync;
   if (kind === 0)
-    return { bytes: gzipSync(Buffer.concat([plain, Buffer.alloc(BOMB_SIZE)])), intact: false, about: 'gzip bomb' };
+    return { bytes: pack(Buffer.concat([plain, Buffer.alloc(BOMB_SIZE)])), intact: false, about: `${format} bomb` };
   const half = random.whole(0, plain.length);
   const parts = kind % 3 === 0 ? [plain.subarray(0, half), plain.subarray(half)] : [plain];
-  const bytes = Buffer.concat(parts.map((part) => gzipSync(part)));
-  if (kind < 50) return { bytes, intact: true, about: `gzip of ${parts.length}` };
-  return { bytes: damaged(bytes, plain, random.whole(1, 2), random), intact: false, about: 'damaged gzip' };
+  const bytes = Buffer.concat(parts.map((part) => pack(part)));
+  if (kind < 50) return { bytes, intact: true, about: `${format} of ${parts.length}` };
+  return { bytes: damaged(bytes, plain, random.whole(1, 2), random), intact: false, about: `damaged ${format}` };
 }
 
 interface Reading {

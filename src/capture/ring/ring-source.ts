@@ -97,13 +97,18 @@ export class RingSource implements PacketSource {
       blockCount,
       blockRetireMs: options.blockRetireMs,
     });
-    if (socket.blockCount < blockCount) {
-      const mib = (blocks: number): string => `${(blocks * blockSize) / 2 ** 20} MiB`;
-      options.notice(
-        `ring of ${mib(socket.blockCount)} instead of ${mib(blockCount)}: the kernel has no memory for more`,
-      );
+    try {
+      if (socket.blockCount < blockCount) {
+        const mib = (blocks: number): string => `${(blocks * blockSize) / 2 ** 20} MiB`;
+        options.notice(
+          `ring of ${mib(socket.blockCount)} instead of ${mib(blockCount)}: the kernel has no memory for more`,
+        );
+      }
+      return new RingSource(options, socket, blockSize);
+    } catch (cause) {
+      socket.close();
+      throw cause;
     }
-    return new RingSource(options, socket, blockSize);
   }
 
   get away(): Absence | undefined {

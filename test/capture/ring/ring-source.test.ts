@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test, vi } from 'vitest';
-import { RingSource } from '../../../src/capture/ring/ring-source.ts';
+import { RingSource, type RingSourceOptions } from '../../../src/capture/ring/ring-source.ts';
 import { CaptureSession } from '../../../src/capture/session.ts';
 import { FormatError } from '../../../src/errors.ts';
 import type { PacketFilter } from '../../../src/filter/packet-filter.ts';
@@ -17,7 +17,7 @@ import { buildBlock } from './block-builder.ts';
 const BLOCK_SIZE = 256 * 1024;
 const BLOCKS = 4;
 const FIRST_SEC = 1_700_000_000;
-const kernel = vi.hoisted(() => ({ memory: new ArrayBuffer(0), received: 0 }));
+const kernel = vi.hoisted(() => ({ memory: new ArrayBuffer(0), received: 0, closed: 0 }));
 vi.mock('../../../src/capture/ring/socket.ts', () => ({
   RingSocket: {
     open: () => ({
@@ -27,7 +27,9 @@ vi.mock('../../../src/capture/ring/socket.ts', () => ({
       refuse: () => {},
       takeError: () => undefined,
       readCounters: () => ({ received: kernel.received, dropped: 0, queueFreezes: 0 }),
-      close: () => {},
+      close: () => {
+        kernel.closed++;
+      },
     }),
   },
 }));
@@ -37,11 +39,12 @@ afterAll(() => rmSync(directory, { recursive: true }));
 beforeEach(() => {
   kernel.memory = new ArrayBuffer(BLOCKS * BLOCK_SIZE);
   kernel.received = 0;
+  kernel.closed = 0;
 });
 
 const HEADER = { linktype: 1, snaplen: 96, precision: 'micro' } as const;
 
-function openSource(expression?: PacketFilter): RingSource {
+function openSource(expression?: PacketFilter, options: Partial<RingSourceOptions> = {}): RingSource {
   return RingSource.open({
     ...HEADER,
     device: 'lo',
@@ -52,6 +55,7 @@ function openSource(expression?: PacketFilter): RingSource {
     ringMemory: BLOCKS * BLOCK_SIZE,
     blockRetireMs: 100,
     notice: () => {},
+    ...options,
   });
 }
 
@@ -226,3 +230,12 @@ test.each<[string, (block: DataView) => void, RegExp]>([
     expectReadable(path, 100);
   },
 );
+
+test('the socket is closed when whoever is told of a smaller ring throws', () => {
+  const notice = (text: string): void => {
+    throw new Error(text);
+  };
+  const open = (): RingSource => openSource(undefined, { ringMemory: 2 * BLOCKS * BLOCK_SIZE, notice });
+  expect(open).toThrow('ring of 1 MiB instead of 2 MiB: the kernel has no memory for more');
+  expect(kernel.closed).toBe(1);
+});
