@@ -2,6 +2,7 @@
 import type { Start } from './campaign.ts';
 import { filter } from './filter.ts';
 import { merge } from './merge.ts';
+import { read } from './read.ts';
 import { reader } from './reader.ts';
 
 export interface Plan {
@@ -16,4 +17,5 @@ export const CAMPAIGNS: Readonly<Record<string, Plan>> = {
   reader: { start: reader, memory: 400 * MIB },
   filter: { start: filter, memory: 700 * MIB },
   merge: { start: merge, memory: 400 * MIB },
+  read: { start: read, memory: 400 * MIB },
 };

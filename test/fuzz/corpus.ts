@@ -14,12 +14,23 @@ const PCAP_FILES = 400;
 const LINKTYPES = [1, 1, 1, 101, 113, 117, 189, 220, 239, 276, 105, 127, 231, 249, 12];
 const BLOCK_TYPES = [4, 5, 7, 9, 10, 0xbad, 0x40000bad, 0x80000001];
 
-export function pcapFiles(seed: number): readonly Uint8Array[] {
+/** Any of all these. `directory`: for what makes some of them. */
+export function anyFile(seed: number, directory: string): (random: Random) => Uint8Array {
+  const pcaps = pcapFiles(seed);
+  const tools = filesOfTools(directory);
+  return (random) => {
+    const kind = random.whole(0, 9);
+    if (kind < 1) return random.pick(tools);
+    return kind < 5 ? random.pick(pcaps) : pcapngFile(random);
+  };
+}
+
+function pcapFiles(seed: number): readonly Uint8Array[] {
   return fc.sample(madeSavefile, { seed, numRuns: PCAP_FILES }).map(makeSavefile);
 }
 
 /** Any pcapng file, with most of which libpcap agrees: one link type and snaplen, one byte order. */
-export function pcapngFile(random: Random): Uint8Array {
+function pcapngFile(random: Random): Uint8Array {
   const sections = random.whole(0, 5) === 0 ? random.whole(2, 3) : 1;
   const uniform = random.whole(0, 3) > 0;
   const little = random.whole(0, 1) === 0;
@@ -69,7 +80,7 @@ function packetBytes(random: Random): Buffer {
 }
 
 /** What other programs make of 40 packets, in `directory`: pcapng of several interfaces, pcap of all kinds that editcap knows. */
-export function filesOfTools(directory: string): readonly Uint8Array[] {
+function filesOfTools(directory: string): readonly Uint8Array[] {
   const path = (name: string): string => join(directory, name);
   const run = (program: string, ...args: readonly string[]): void =>
     void execFileSync(program, args, { cwd: directory, stdio: 'pipe' });

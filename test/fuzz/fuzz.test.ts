@@ -9,6 +9,7 @@ test.each([
   ['reader', 4000],
   ['filter', 1200],
   ['merge', 1500],
+  ['read', 40],
 ])('%s', async (name, count) => {
   const line = await fuzz(name, { seed: SEED, first: 0, count, seconds: 1_000_000 });
   process.stdout.write(`seed ${SEED}: ${line}\n`);

@@ -2,27 +2,21 @@
 // fail as it does; where libpcap knows less (gzip and zstd, several link types), at least whole records and a typed error.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as zlib from 'node:zlib';
 import { CaptureError, SavefileError } from '../../src/errors.ts';
 import { type Precision, RECORD_HEADER_LENGTH, record } from '../../src/savefile/header.ts';
 import { dltOf } from '../../src/savefile/linktype.ts';
 import { openSavefile } from '../../src/savefile/reading/open.ts';
 import type { RecordReader, RecordRun } from '../../src/savefile/reading/record-run.ts';
-import type { Random } from '../chaos/random.ts';
 import { readByLibpcap } from '../native/offline-reader.ts';
 import { eraseFractions, MOST_MICROSECONDS } from '../savefile/reading/make-savefile.ts';
 import { type Campaign, expectEqual, expectSameBytes } from './campaign.ts';
-import { filesOfTools, pcapFiles, pcapngFile } from './corpus.ts';
+import { compressed } from './compressed.ts';
+import { anyFile } from './corpus.ts';
 import { damaged } from './mutation.ts';
 
 const CHUNK_SIZES = [24, 100, 100, 1000, 1000, 1000, 4096, 65536];
 /** Each read takes its time. */
 const SMALLEST_CHUNKS = [1, 7];
-/** Undefined before Node 22.15. */
-const { zstdCompressSync } = zlib as { zstdCompressSync?: (bytes: Uint8Array) => Buffer };
-/** What a bomb goes on with behind a savefile. */
-const BOMB_SIZE = 32 * 2 ** 20;
-
 /** libpcap stops there, we go on. */
 const ONLY_LIBPCAP = [
   'different from the type of the first interface',
@@ -34,14 +28,8 @@ const ONLY_OURS =
   /the file has a section with a bad byte order magic field|unknown pcapng savefile major version number/;
 
 export function reader(seed: number, directory: string): Campaign {
-  const pcaps = pcapFiles(seed);
-  const tools = filesOfTools(directory);
+  const any = anyFile(seed, directory);
   const path = join(directory, 'input');
-  const any = (random: Random): Uint8Array => {
-    const kind = random.whole(0, 9);
-    if (kind < 1) return random.pick(tools);
-    return kind < 5 ? random.pick(pcaps) : pcapngFile(random);
-  };
   return {
     make(random) {
       const plain = damaged(any(random), any(random), random.pick([0, 1, 1, 1, 2, 2, 3, 5]), random);
@@ -62,21 +50,6 @@ export function reader(seed: number, directory: string): Campaign {
       };
     },
   };
-}
-
-/** `intact`: reading it must give what reading the plain bytes gives. */
-function compressed(plain: Uint8Array, random: Random): { bytes: Uint8Array; intact: boolean; about: string } {
-  const kind = random.whole(0, 99);
-  const zstd = random.whole(0, 2) === 0 ? zstdCompressSync : undefined;
-  const format = zstd === undefined ? 'gzip' : 'zstd';
-  const pack = zstd ?? zlib.gzipSync;
-  if (kind === 0)
-    return { bytes: pack(Buffer.concat([plain, Buffer.alloc(BOMB_SIZE)])), intact: false, about: `${format} bomb` };
-  const half = random.whole(0, plain.length);
-  const parts = kind % 3 === 0 ? [plain.subarray(0, half), plain.subarray(half)] : [plain];
-  const bytes = Buffer.concat(parts.map((part) => pack(part)));
-  if (kind < 50) return { bytes, intact: true, about: `${format} of ${parts.length}` };
-  return { bytes: damaged(bytes, plain, random.whole(1, 2), random), intact: false, about: `damaged ${format}` };
 }
 
 interface Reading {
