@@ -3,8 +3,10 @@
 // makes N copies of one frame appear as received on cap0, at 1.5 to 3 million a second from one core; with --numbered they
 // are numbered from 0, and a UDP checksum is wrong then. With --send, N frames numbered from 0 go out through an AF_PACKET
 // socket instead, a tenth as fast. In order, and at --rate packets a second if given. Prints {"offered": N} on stdout.
+// Without words it takes them from stdin, a JSON array in a line, and answers each line so, until one can't be done.
 // Not part of the product: it needs CAP_SYS_ADMIN, a capture never does.
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import koffi from 'koffi';
 import { sockaddr_ll } from '../src/native/if_packet.ts';
@@ -131,8 +133,9 @@ function positive(option: string, text: string | undefined): number {
   return value;
 }
 
-function main(): number {
+function generate(args: string[]): number {
   const { values } = parseArgs({
+    args,
     options: {
       interface: { type: 'string' },
       count: { type: 'string' },
@@ -158,4 +161,10 @@ function main(): number {
   return send(device, ifindex, count, rate, (sequence) => buildFrame(kind, length, sequence));
 }
 
-process.stdout.write(`${JSON.stringify({ offered: main() })}\n`);
+function answer(words: string[]): void {
+  process.stdout.write(`${JSON.stringify({ offered: generate(words) })}\n`);
+}
+
+const given = process.argv.slice(2);
+if (given.length > 0) answer(given);
+else for await (const line of createInterface(process.stdin)) answer(JSON.parse(line));

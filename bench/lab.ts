@@ -13,6 +13,7 @@ export const CAPTURE = { name: 'cap0', mac: '02:00:00:00:00:02' } as const;
 export class Lab {
   /** Of the namespace, for `ip netns`. */
   readonly name: string;
+  readonly #ends: (() => void)[] = [];
 
   private constructor(name: string) {
     this.name = name;
@@ -68,8 +69,14 @@ export class Lab {
     return run(this.command(argv));
   }
 
+  /** `end` is called by `remove`, for what stays inside as long as there is a lab. */
+  atEnd(end: () => void): void {
+    this.#ends.push(end);
+  }
+
   /** Stop what runs inside first: a process keeps its nameless namespace alive. A second call does nothing. */
   remove(): void {
+    for (const end of this.#ends.splice(0)) end();
     if (existsSync(`/run/netns/${this.name}`)) run(['ip', 'netns', 'delete', this.name]);
   }
 }

@@ -1,12 +1,8 @@
 // Runs the generator inside a lab and says how many packets it has really put there. Called by the benchmark and by
 // live tests.
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { FrameKind } from './frames.ts';
+import { Generator } from './generator-process.ts';
 import { CAPTURE, GENERATOR, type Lab } from './lab.ts';
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** Bytes of a frame. */
 export const DEFAULT_LENGTH = 128;
@@ -27,17 +23,16 @@ export interface Offer {
   readonly cpu?: number;
 }
 
-/** Resolves to the number of packets offered, when all have been. */
+/**
+ * Resolves to the number of packets offered, when all have been. Rejects where it can't be done, the interface gone say, or
+ * when `signal` has ended the generator.
+ */
 export async function offer(lab: Lab, offered: Offer, signal?: AbortSignal): Promise<number> {
   const { count, frame = 'udp4', length = DEFAULT_LENGTH, send = false, numbered = false, rate, cpu } = offered;
-  const argv = cpu === undefined ? [] : ['taskset', '-c', String(cpu)];
-  argv.push(process.execPath, '--import', 'tsx', 'bench/generator.ts');
-  argv.push('--interface', send ? GENERATOR.name : CAPTURE.name, '--count', String(count));
-  argv.push('--frame', frame, '--length', String(length));
-  if (send) argv.push('--send');
-  if (numbered) argv.push('--numbered');
-  if (rate !== undefined) argv.push('--rate', String(rate));
-  const [program, ...args] = lab.command(argv);
-  const { stdout } = await promisify(execFile)(program, args, { cwd: ROOT, ...(signal && { signal }) });
-  return JSON.parse(stdout).offered;
+  const words = ['--interface', send ? GENERATOR.name : CAPTURE.name, '--count', String(count)];
+  words.push('--frame', frame, '--length', String(length));
+  if (send) words.push('--send');
+  if (numbered) words.push('--numbered');
+  if (rate !== undefined) words.push('--rate', String(rate));
+  return Generator.of(lab, cpu).run(words, signal);
 }
