@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The Node to run ours with, default the one of the tests. */
   readonly node?: string;
+  /** A descriptor to become its stdin, which is empty otherwise. */
+  readonly stdin?: number;
   /** A descriptor to become its stdout, which is a socket otherwise. */
   readonly stdout?: number;
 }
@@ -50,7 +52,7 @@ export class Program {
     const env = { ...process.env, ...options.env };
     this.#name = argv.join(' ');
     this.process = spawn(program, args, {
-      stdio: ['ignore', options.stdout ?? 'pipe', 'pipe'],
+      stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe'],
       env,
       ...(options.cwd !== undefined && { cwd: options.cwd }),
     });
