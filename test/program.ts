@@ -10,7 +10,8 @@ import type { Lab } from '../bench/lab.ts';
 export const PROGRAM: string = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
 /** libpcap hands out a block that is not full after a second; tcpdump loses it when it is stopped before that. */
-export const TCPDUMP_RETIRE_MS = 1300;
+const TCPDUMP_RETIRE_MS = 1300;
+const ASK_MS = 100;
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -113,6 +114,17 @@ export class Program {
         throw new Error(`${this.#name}: ended early, exit code ${this.process.exitCode}: ${this.stderr.trim()}`);
       }
       await sleep(5);
+    }
+  }
+
+  /** tcpdump has taken all that the kernel has accepted, and a little later still has; or it would have by now. */
+  async caughtUp(): Promise<void> {
+    const deadline = performance.now() + TCPDUMP_RETIRE_MS;
+    for (let agreed = 0; agreed < 2 && performance.now() < deadline; ) {
+      this.signal('SIGUSR1');
+      await sleep(ASK_MS);
+      const { captured, received } = this.statistics();
+      agreed = captured > 0 && captured === received ? agreed + 1 : 0;
     }
   }
 

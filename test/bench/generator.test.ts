@@ -3,12 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildFrame, FRAME_KINDS, readSequence } from '../../bench/frames.ts';
 import { CAPTURE, Lab } from '../../bench/lab.ts';
 import { type Offer, offer } from '../../bench/offer.ts';
-import { Program, TCPDUMP_RETIRE_MS } from '../program.ts';
+import { Program } from '../program.ts';
 
 const LENGTH = 128;
 const BOUND_MS = 30_000;
@@ -33,7 +32,7 @@ async function arrivals(...offers: Offer[]): Promise<string> {
   const total = offers.reduce((sum, { count }) => sum + count, 0);
   try {
     for (const each of offers) expect(await offer(lab, each)).toBe(each.count);
-    await setTimeout(TCPDUMP_RETIRE_MS);
+    await judge.caughtUp();
     expect(await judge.stop()).toEqual({ captured: total, received: total, dropped: 0 });
   } finally {
     await judge.kill();

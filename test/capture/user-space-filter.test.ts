@@ -3,12 +3,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Lab } from '../../bench/lab.ts';
 import { offer } from '../../bench/offer.ts';
 import * as libc from '../../src/native/libc.ts';
-import { Program, TCPDUMP_RETIRE_MS } from '../program.ts';
+import { Program } from '../program.ts';
 import { readSavefile } from '../savefile.ts';
 
 const AF_INET = 2;
@@ -52,18 +51,17 @@ const CASES: readonly (readonly [options: readonly string[], warning: string])[]
 test('the packets that tcpdump keeps', { timeout: 120_000 }, async () => {
   const running: { ours: Program; theirs: Program; file: string }[] = [];
   try {
-    for (const [index, [options]] of CASES.entries()) {
-      const file = join(directory, `${index}`);
-      const theirs = await Program.tcpdump(lab, ['-B', '8192', '-w', `${file}-theirs`, ...options]);
-      running.push({
-        ours: await Program.capture(lab, ['-B', '8192', '-w', `${file}-ours`, ...options]),
-        theirs,
-        file,
-      });
-    }
+    await Promise.all(
+      CASES.map(async ([options], index) => {
+        const file = join(directory, `${index}`);
+        const theirs = await Program.tcpdump(lab, ['-B', '8192', '-w', `${file}-theirs`, ...options]);
+        const ours = await Program.capture(lab, ['-B', '8192', '-w', `${file}-ours`, ...options]);
+        running[index] = { ours, theirs, file };
+      }),
+    );
     for (const frame of ['udp4', 'vlan'] as const)
       expect(await offer(lab, { count: SENT, frame, send: true, rate: 20_000 })).toBe(SENT);
-    await setTimeout(TCPDUMP_RETIRE_MS);
+    await Promise.all(running.map(({ theirs }) => theirs.caughtUp()));
     for (const [index, { ours, theirs, file }] of running.entries()) {
       const [options = [], warning = ''] = CASES[index] ?? [];
       const found = await ours.stop();
