@@ -49,7 +49,7 @@ export interface Cell {
 
 /** What a cell is given by the runner, which removes directory and lab afterwards. */
 export interface Bench {
-  /** The built program, dist/cli/main.js. */
+  /** The built program, dist/tsnetpcap.cjs. */
   readonly program: string;
   /** Empty, on a real file system. */
   readonly directory: string;

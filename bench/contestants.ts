@@ -19,7 +19,7 @@ export interface Counts {
 
 export interface Contestant {
   readonly name: string;
-  /** `program`: the built dist/cli/main.js. */
+  /** `program`: the built dist/tsnetpcap.cjs. */
   argv(program: string, file: string, settings: CaptureSettings): string[];
   /** What it reads on stdin. */
   stdin?(settings: CaptureSettings): string;

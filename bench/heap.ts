@@ -12,7 +12,7 @@ import { parseWhole } from '../src/capture/values.ts';
 import { CAPTURE, Lab } from './lab.ts';
 import { offer } from './offer.ts';
 
-const PROGRAM = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../dist/tsnetpcap.cjs', import.meta.url));
 const SETTLE_MS = 1000;
 
 /** Heap in MiB before and after each collection, in order: `Scavenge 5.3 (6.5) -> 4.7 (7.0) MB`. */

@@ -22,14 +22,18 @@ afterAll(() => {
   consumer?.remove();
 });
 
-test('it holds every built source, the notes, the manual and what describes it, and nothing else', () => {
-  const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.ts'),
+test('it holds the program, the library, the notes, the manual and what describes it, and nothing else', () => {
+  const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.endsWith('.ts') && !name.startsWith('cli/'),
   );
+  const program = readdirSync(join(ROOT, 'dist')).filter((name) => /^tsnetpcap(-.+)?\.cjs$/.test(name));
+  expect(program).toContain('tsnetpcap.cjs');
   const built = sources.flatMap((name) => ['js', 'd.ts'].map((ending) => `dist/${name.replace(/ts$/, ending)}`));
   const notes = readdirSync(join(ROOT, 'native-notes')).map((name) => `native-notes/${name}`);
   const described = ['CHANGELOG.md', 'LICENSE', 'README.md', 'man/tsnetpcap.8', 'package.json'];
-  expect([...consumer.contents].sort()).toEqual([...built, ...notes, ...described].sort());
+  expect([...consumer.contents].sort()).toEqual(
+    [...program.map((name) => `dist/${name}`), ...built, ...notes, ...described].sort(),
+  );
 });
 
 test('publint finds nothing', async () => {
@@ -87,7 +91,7 @@ test('where libpcap is gone, what needs it says so, and savefiles are read all t
   }
 });
 
-test.each(['tsnetpcap/dist/cli/main.js', 'tsnetpcap/dist/savefile/writer.js', 'tsnetpcap/native'])(
+test.each(['tsnetpcap/dist/tsnetpcap.cjs', 'tsnetpcap/dist/savefile/writer.js', 'tsnetpcap/native'])(
   '%s can not be imported',
   (specifier) => {
     expect(() => consumer.run(`import '${specifier}';`)).toThrow('ERR_PACKAGE_PATH_NOT_EXPORTED');

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Lab } from '../bench/lab.ts';
 
 /** The program as `npm run build` made it. */
-export const PROGRAM: string = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+export const PROGRAM: string = fileURLToPath(new URL('../dist/tsnetpcap.cjs', import.meta.url));
 
 /** libpcap hands out a block that is not full after a second; tcpdump loses it when it is stopped before that. */
 const TCPDUMP_RETIRE_MS = 1300;

@@ -56,8 +56,6 @@ function fail(cause: unknown): number {
 process.stderr.on('error', () => {});
 // What stdout fails with comes here. Asking for process.stdout instead would make a pipe of `-w -` one that does not block.
 process.on('uncaughtException', (cause) => process.exit(fail(SyscallError.from(cause))));
-try {
-  await main(process.argv.slice(2));
-} catch (cause) {
+main(process.argv.slice(2)).catch((cause) => {
   process.exitCode = fail(cause);
-}
+});

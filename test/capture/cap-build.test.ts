@@ -55,7 +55,7 @@ async function install(name: string, hide: string): Promise<{ readonly main: str
   const env = { HOME: home, npm_config_nodedir: resolve(process.execPath, '../..') };
   const script = `set -e; cd ${home}; ${hide}; exec npm rebuild cap`;
   const build = await Program.run(undefined, ['unshare', '--mount', 'sh', '-c', script], { env });
-  return { main: join(home, 'dist/cli/main.js'), build };
+  return { main: join(home, 'dist/tsnetpcap.cjs'), build };
 }
 
 test('it can be built: packets come from it', async () => {

@@ -10,7 +10,7 @@ import type { GuestEvent } from './guest-event.ts';
 import { readOrder } from './order.ts';
 import { buildPayload } from './payload.ts';
 
-const PROGRAM = '/guest/dist/cli/main.js';
+const PROGRAM = '/guest/dist/tsnetpcap.cjs';
 const SAVEFILES = '/data';
 /** Of gen0's network: needs no ARP. */
 const BROADCAST = '10.77.0.255';

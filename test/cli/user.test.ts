@@ -38,11 +38,11 @@ beforeAll(() => {
   lab = Lab.create();
   root = mkdtempSync(join(tmpdir(), 'tsnetpcap-user-'));
   chmodSync(root, 0o755);
-  const [project, hidden] = [join(dirname(PROGRAM), '../..'), join(root, 'hidden')];
+  const [project, hidden] = [join(dirname(PROGRAM), '..'), join(root, 'hidden')];
   mkdirSync(hidden, { mode: 0o700 });
   for (const name of ['dist', 'package.json']) cpSync(join(project, name), join(hidden, name), { recursive: true });
   symlinkSync(join(project, 'node_modules'), join(hidden, 'node_modules'));
-  ours = join(hidden, 'dist/cli/main.js');
+  ours = join(hidden, 'dist/tsnetpcap.cjs');
 });
 
 async function capture(args: readonly string[]): Promise<Program> {
