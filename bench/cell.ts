@@ -49,7 +49,7 @@ export interface Cell {
 
 /** What a cell is given by the runner, which removes directory and lab afterwards. */
 export interface Bench {
-  /** The built program, dist/tsnetpcap.cjs. */
+  /** The built program. */
   readonly program: string;
   /** Empty, on a real file system. */
   readonly directory: string;

@@ -19,7 +19,7 @@ export interface Counts {
 
 export interface Contestant {
   readonly name: string;
-  /** `program`: the built dist/tsnetpcap.cjs. */
+  /** `program`: of `Bench`. */
   argv(program: string, file: string, settings: CaptureSettings): string[];
   /** What it reads on stdin. */
   stdin?(settings: CaptureSettings): string;
@@ -98,15 +98,13 @@ export const netsniffNg: Contestant = {
     const options = ['--silent', '-A', '-T', '0xa1b2c3d4', '-S', `${Math.ceil(ringMemory / MIB)}MiB`, '-f', '-'];
     return ['netsniff-ng', '--in', CAPTURE.name, '--out', file, ...options];
   },
-  stdin: ({ snaplen }) => `{ 0x6, 0, 0, ${snaplen} },\n`,
+  stdin: ({ snaplen }) => `{ 0x6, 0, 0, 0x${snaplen.toString(16)} },\n`,
   listening: /^Running!/m,
+  // `incoming` is what it has read; `failed filter` is what the kernel had no room for, and `passed filter` the rest.
   counts: (said) => {
-    const unread = number(said, /(\d+) unread on exit/);
-    return {
-      received: number(said, /(\d+) +packets incoming/),
-      captured: number(said, /(\d+) +packets passed filter/) - unread,
-      dropped: number(said, /(\d+) +packets failed filter/) + unread,
-    };
+    const received = number(said, /(\d+) +packets passed filter/) + number(said, /(\d+) +packets failed filter/);
+    const captured = number(said, /(\d+) +packets incoming/);
+    return { received, captured, dropped: received - captured };
   },
 };
 

@@ -19,6 +19,13 @@ const IPV6_PREFIX = [0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /** Offset of the sequence number, 32 bits in network order: the head of the UDP payload, ARP's target address. */
 export const SEQUENCE_AT: Readonly<Record<FrameKind, number>> = { udp4: 42, udp6: 62, arp: 38, vlan: 46, qinq: 50 };
 
+/** The lengths of the simple Internet mix (IMIX), 7 : 4 : 1, frame checksums not included: 358 bytes on average. */
+export const MIX = [
+  { length: 60, weight: 7 },
+  { length: 590, weight: 4 },
+  { length: 1514, weight: 1 },
+] as const;
+
 /** `length`: bytes of the whole frame, checksum (FCS) not included; what is behind the sequence number is filling. */
 export function buildFrame(kind: FrameKind, length: number, sequence: number): Uint8Array {
   const least = SEQUENCE_AT[kind] + 4;

@@ -1,8 +1,9 @@
 // Puts an exact number of frames onto an interface; run inside a lab's namespace, mostly through offer.ts:
 //   node --import tsx bench/generator.ts --interface cap0 --count N --frame udp4 --length 128
 // makes N copies of one frame appear as received on cap0, at 1.5 to 3 million a second from one core; with --numbered they
-// are numbered from 0, and a UDP checksum is wrong then. With --send, N frames numbered from 0 go out through an AF_PACKET
-// socket instead, a tenth as fast. In order, and at --rate packets a second if given. Prints {"offered": N} on stdout.
+// are numbered from 0, and a UDP checksum is wrong then; with --mix they are of three lengths. With --send, N frames numbered
+// from 0 go out through an AF_PACKET socket instead, a tenth as fast. In order, and at --rate packets a second if given.
+// Prints {"offered": N} on stdout.
 // Without words it takes them from stdin, a JSON array in a line, and answers each line so, until one can't be done.
 // Not part of the product: it needs CAP_SYS_ADMIN, a capture never does.
 import { readFileSync } from 'node:fs';
@@ -11,8 +12,8 @@ import { parseArgs } from 'node:util';
 import koffi from 'koffi';
 import { sockaddr_ll } from '../src/native/if_packet.ts';
 import * as libc from '../src/native/libc.ts';
-import { buildFrame, FRAME_KINDS, type FrameKind, SEQUENCE_AT } from './frames.ts';
-import { numberingProgram, passProgram } from './xdp.ts';
+import { buildFrame, FRAME_KINDS, type FrameKind, MIX, SEQUENCE_AT } from './frames.ts';
+import { mixProgram, numberingProgram, passProgram } from './xdp.ts';
 
 // <linux/bpf.h>
 const BPF_MAP_CREATE = 0;
@@ -102,6 +103,15 @@ function inject(ifindex: number, frame: Uint8Array, count: number, rate: number,
   return count;
 }
 
+const MIX_LONGEST = Math.max(...MIX.map(({ length }) => length));
+/** Where UDP over IPv4 has lengths and checksums: from the network header to the payload. */
+const [MIX_FROM, MIX_TO] = [14, 42];
+
+function mix(): Uint8Array {
+  const frames = MIX.map(({ length, weight }) => ({ frame: buildFrame('udp4', length, 0), weight }));
+  return mixProgram(frames, MIX_LONGEST, MIX_FROM, MIX_TO);
+}
+
 const SEND_BURST_MS = 2;
 
 /** Sends frames 0 to `count` - 1 through a raw socket; returns how many the interface passed on to its peer. */
@@ -144,6 +154,7 @@ function generate(args: string[]): number {
       rate: { type: 'string' },
       send: { type: 'boolean', default: false },
       numbered: { type: 'boolean', default: false },
+      mix: { type: 'boolean', default: false },
     },
   });
   const device = values.interface ?? '';
@@ -154,6 +165,7 @@ function generate(args: string[]): number {
   const count = positive('count', values.count);
   const length = positive('length', values.length);
   const rate = values.rate === undefined ? Number.POSITIVE_INFINITY : positive('rate', values.rate);
+  if (values.mix) return inject(ifindex, buildFrame('udp4', MIX_LONGEST, 0), count, rate, loadProgram(mix()));
   if (!values.send) {
     const program = loadProgram(values.numbered ? numberingProgram(createCounter(), SEQUENCE_AT[kind]) : passProgram());
     return inject(ifindex, buildFrame(kind, length, 0), count, rate, program);

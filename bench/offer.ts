@@ -17,6 +17,8 @@ export interface Offer {
   readonly send?: boolean;
   /** Numbers the injected frames, too. */
   readonly numbered?: boolean;
+  /** Injects frames of the lengths of `MIX`, drawn at random, UDP over IPv4, instead of one kind and length. */
+  readonly mix?: boolean;
   /** Packets a second; default as fast as it goes. */
   readonly rate?: number;
   /** CPU the generator is bound to; default none. */
@@ -28,11 +30,13 @@ export interface Offer {
  * when `signal` has ended the generator.
  */
 export async function offer(lab: Lab, offered: Offer, signal?: AbortSignal): Promise<number> {
-  const { count, frame = 'udp4', length = DEFAULT_LENGTH, send = false, numbered = false, rate, cpu } = offered;
+  const { count, frame = 'udp4', length = DEFAULT_LENGTH, rate, cpu } = offered;
+  const { send = false, numbered = false, mix = false } = offered;
   const words = ['--interface', send ? GENERATOR.name : CAPTURE.name, '--count', String(count)];
   words.push('--frame', frame, '--length', String(length));
   if (send) words.push('--send');
   if (numbered) words.push('--numbered');
+  if (mix) words.push('--mix');
   if (rate !== undefined) words.push('--rate', String(rate));
   return Generator.of(lab, cpu).run(words, signal);
 }

@@ -1,5 +1,6 @@
 // The table of `npm run bench -- --offline`: medians with their spread, and how many times faster. Pure; called by offline.ts.
-import { spread, spreadText, table } from './report.ts';
+import { table } from './report.ts';
+import { spread, spreadText } from './spread.ts';
 
 export interface OfflineRun {
   readonly wallSec: number;

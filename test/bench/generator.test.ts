@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildFrame, FRAME_KINDS, readSequence } from '../../bench/frames.ts';
+import { buildFrame, FRAME_KINDS, MIX, readSequence } from '../../bench/frames.ts';
 import { CAPTURE, Lab } from '../../bench/lab.ts';
 import { type Offer, offer } from '../../bench/offer.ts';
 import { Program } from '../program.ts';
@@ -74,6 +74,25 @@ test('every kind of frame arrives as it was built', { timeout: BOUND_MS }, async
   );
   const built = offers.map(({ frame }) => Buffer.from(buildFrame(frame, LENGTH, 0)));
   expect(packets(await arrivals(...offers))).toEqual(built);
+});
+
+test('a mix: frames of its lengths, each with right checksums, by their weights', { timeout: BOUND_MS }, async () => {
+  const count = 12_000;
+  const bytes = readFileSync(await arrivals({ count, mix: true }));
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const seen = new Map<number, number>();
+  for (let at = 24; at < bytes.length; ) {
+    const length = view.getUint32(at + 8, true);
+    expect(Buffer.compare(bytes.subarray(at + 16, at + 16 + length), buildFrame('udp4', length, 0))).toBe(0);
+    seen.set(length, (seen.get(length) ?? 0) + 1);
+    at += 16 + length;
+  }
+  expect([...seen.keys()].sort((a, b) => a - b)).toEqual(MIX.map(({ length }) => length));
+  // Drawn at random: 7,000, 4,000 and 1,000 are what is likely, and half as much or twice is not.
+  for (const { length, weight } of MIX) {
+    expect(seen.get(length)).toBeGreaterThan(500 * weight);
+    expect(seen.get(length)).toBeLessThan(2000 * weight);
+  }
 });
 
 test.each([

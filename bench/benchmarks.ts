@@ -1,0 +1,5 @@
+// Every benchmark there is, in the order in which they run and stand on the page.
+import { capture } from './capture.ts';
+import type { Benchmark } from './cell.ts';
+
+export const BENCHMARKS: readonly Benchmark[] = [capture];
