@@ -9,7 +9,7 @@ import { encodeFileHeader, encodeRecord, type FileHeader, RECORD_HEADER_LENGTH, 
  * one large folio. The same bytes at any other offset cost a third more system time, in pieces of tcpdump's 4 KiB four
  * times as much (native-notes/write-size.md).
  */
-const WRITE_SIZE = 128 * 1024;
+const WRITE_SIZE = 256 * 1024;
 /**
  * Disk space is asked for in steps of this size, once a file has that much: the file system then need not find a place for
  * each page, which saves a quarter of a write's system time (native-notes/write-size.md).
@@ -21,7 +21,7 @@ const EMPTY = new Uint8Array(0);
 export type Reserve = (fd: number, offset: number, length: number) => void;
 
 /**
- * A savefile being written. Packets are collected up to 128 KiB; spans of records go straight through.
+ * A savefile being written. Packets are collected up to 256 KiB; spans of records go straight through.
  *
  * Every method throws `SyscallError` when the system refuses (ENOSPC, EIO, EPIPE, …); a regular file is then cut back to
  * its last whole record, and the records that did not arrive are kept: `flush()` tries them again, `abandon()` forgets

@@ -7,9 +7,10 @@ import { PcapWriter, type Reserve } from '../../src/savefile/writer.ts';
 import { expectSyscallError, until } from './persistence.ts';
 import type { Scenario, Stage } from './scenario.ts';
 
-const SNAPLEN = 200_000;
+/** The most there is; a record of it is longer than a batch of the writer. */
+const SNAPLEN = 262144;
 const HEADER = { precision: 'micro', snaplen: SNAPLEN, linktype: 1 } as const;
-const HEADER_BYTES = Buffer.from('d4c3b2a1020004000000000000000000400d030001000000', 'hex');
+const HEADER_BYTES = Buffer.from('d4c3b2a10200040000000000000000000000040001000000', 'hex');
 
 interface Packet {
   readonly sec: number;
@@ -44,7 +45,9 @@ function script(random: () => number, packets: number): Script {
   let spanLeft = 0;
   for (let sec = 1; sec <= packets; sec++) {
     const kind = random();
-    const length = Math.floor(kind < 0.01 ? random() * SNAPLEN : kind < 0.6 ? random() * 96 : random() * 3000);
+    const size =
+      kind < 0.003 ? SNAPLEN : kind < 0.01 ? random() * SNAPLEN : kind < 0.6 ? random() * 96 : random() * 3000;
+    const length = Math.floor(size);
     const next = packet(sec, length);
     records.push(next.record);
     if (spanLeft === 0 && random() < 0.02) spanLeft = Math.ceil(random() ** 3 * 200);
