@@ -367,7 +367,7 @@ describe('what ends by itself', () => {
     ['-i is a number', { args: ['-d', '-i', '1', 'ip6'] }],
   ];
   const instant = [...Object.entries(RUNS).filter(([, run]) => run.captures !== true), ...more];
-  test.each(instant)('%s', async (_, { args, own = false }) => {
+  test.concurrent.each(instant)('%s', async (_, { args, own = false }) => {
     const pair = pairOf(args);
     const [ours, theirs] = await runBoth(pair);
     expect(ours.code).toBe(theirs.code);
@@ -385,7 +385,7 @@ describe('what both refuse: exit code 1 there, 2 here where the call is wrong', 
   );
   /** Known only when it is tried: as for tcpdump. */
   const LATE = ['-i nosuch0', '-w /nosuch/file', '-F /nosuch', '-Z nosuchuser', '-r /nosuch', '-V /nosuch'];
-  test.each(bad)('%s %j', async (name, value) => {
+  test.concurrent.each(bad)('%s %j', async (name, value) => {
     const [ours, theirs] = await runBoth(pairOf([...withFile([]), name, value]));
     expect({ ours: ours.code, theirs: theirs.code }).toEqual({
       ours: LATE.includes(`${name} ${value}`) ? 1 : 2,
@@ -394,15 +394,18 @@ describe('what both refuse: exit code 1 there, 2 here where the call is wrong', 
     expect(ours.stderr).toMatch(/^tsnetpcap: .*\n$/);
   });
 
-  test.each([[['--no-such']], [['-%']], [['-w']], [['udp and']], [['host', 'nosuch.invalid']]])('%j', async (args) => {
-    const [ours, theirs] = await runBoth(pairOf([...withFile([]), ...args]));
-    expect({ ours: ours.code, theirs: theirs.code }).toEqual({ ours: 2, theirs: 1 });
-  });
+  test.concurrent.each([[['--no-such']], [['-%']], [['-w']], [['udp and']], [['host', 'nosuch.invalid']]])(
+    '%j',
+    async (args) => {
+      const [ours, theirs] = await runBoth(pairOf([...withFile([]), ...args]));
+      expect({ ours: ours.code, theirs: theirs.code }).toEqual({ ours: 2, theirs: 1 });
+    },
+  );
 });
 
 describe("what is ours is nobody else's", () => {
   const names = CAPTURE_FLAGS.filter(({ tcpdump }) => tcpdump !== true).map(nameOf);
-  test.each(names)('%s', async (name) => {
+  test.concurrent.each(names)('%s', async (name) => {
     const theirs = await Program.run(lab, ['tcpdump', '-d', name]);
     expect(theirs).toMatchObject({ code: 1, stderr: expect.stringContaining(`unrecognized option '${name}'`) });
   });
