@@ -67,7 +67,7 @@ export type PacketFilter = (
   metadata?: Readonly<PacketMetadata>,
 ) => number;
 
-/** Instructions a function. Fewer make more calls, more take V8 longer to optimize: npm run bench:filter. */
+/** Instructions a function. Fewer make more calls, more take V8 longer to optimize: npm run bench -- micro. */
 const PIECE = 256;
 
 /**
