@@ -1,5 +1,7 @@
 // What the measured costs come to on a wire: packets a second of one core, and for links of 1, 10 and 40 Gbit/s the cores, the
 // disk and the ring that they ask for. Pure arithmetic over the results of `capture`; every assumption is said beside.
+
+import { RING_BYTES_A_PACKET } from './burst.ts';
 import { markdownTable } from './cell-table.ts';
 import { MIX } from './frames.ts';
 import type { Results } from './results.ts';
@@ -10,8 +12,6 @@ const SNAPLEN = 96;
 const RECORD_HEADER = 16;
 /** Preamble, frame checksum and the gap between frames, of Ethernet. */
 const WIRE_OVERHEAD = 24;
-/** Of a packet of at least `SNAPLEN` bytes: tpacket3_hdr, sockaddr_ll, gap and packet. The ring's blocks waste little. */
-const RING_BYTES = 208;
 const BURSTS_SEC = [0.01, 0.1, 1];
 
 const weights = MIX.reduce((sum, { weight }) => sum + weight, 0);
@@ -44,7 +44,7 @@ export function scalingSection(results: Results): string | undefined {
         count(rate),
         ...sec.map((value) => (value * rate).toFixed(2)),
         `${count((rate * bytes) / 1e6)} MB/s`,
-        ...BURSTS_SEC.map((burst) => mib(rate * burst * RING_BYTES)),
+        ...BURSTS_SEC.map((burst) => mib(rate * burst * RING_BYTES_A_PACKET)),
       ]);
     }
   }
@@ -88,5 +88,5 @@ what the network card, its driver and the kernel's stack cost before the packet 
 here. One capture has one thread: above one core it needs more cores than it can use, and packets are lost (filter, sample
 flows, or split the traffic over several captures). 1 MB/s of disk is 10^6 bytes a second, ${RECORD_HEADER} bytes of record
 header a packet included, and the disk keeps that up. The ring holds what arrives while the writer stands still, at
-${RING_BYTES} bytes a packet whatever its length above ${SNAPLEN}; shorter ones take less.
+${RING_BYTES_A_PACKET} bytes a packet whatever its length above ${SNAPLEN}; shorter ones take less.
 `;

@@ -109,6 +109,6 @@ test('costs are scaled to a link: what a packet costs without start and stop, ti
   const section = scalingSection({ benchmark: 'capture', cells }) ?? '';
   expect(section).toContain('| 64-byte frames | 100 | 200 | 10.00 M | 5.00 M |');
   // 10^9 / 8 / (64 + 24) packets a second of 100 ns each, and 80 bytes on the disk.
-  expect(section).toContain('| 64-byte frames | 1 Gbit/s | 1.42 M | 0.14 | 0.28 | 114 MB/s | 2.8 MiB |');
+  expect(section).toContain('| 64-byte frames | 1 Gbit/s | 1.42 M | 0.14 | 0.28 | 114 MB/s | 2.5 MiB |');
   expect(scalingSection({ benchmark: 'capture', cells: {} })).toBeUndefined();
 });
