@@ -38,5 +38,6 @@ export async function offer(lab: Lab, offered: Offer, signal?: AbortSignal): Pro
   if (numbered) words.push('--numbered');
   if (mix) words.push('--mix');
   if (rate !== undefined) words.push('--rate', String(rate));
+  signal?.throwIfAborted();
   return Generator.of(lab, cpu).run(words, signal);
 }
