@@ -154,7 +154,7 @@ export const capture: Benchmark = {
     },
     {
       id: 'programs',
-      title: 'CPU seconds for a million packets, all programs at full speed',
+      title: 'CPU seconds for a million packets, all programs',
       metric: 'cpuPerMillion',
       cells: ['others-full', 'others-100k'],
     },
