@@ -103,7 +103,7 @@ anew. As root on Linux, in a network of its own; Debian packages that are missin
     npm run bench                    the short form, less than 20 minutes
     npm run bench -- capture quota   whole benchmarks; \`all\` is hours
     npm run bench -- capture/full    one cell
-    npm run bench:compare -- A B     two results files: what changed beyond noise; exit code 1 on a regression
+    npm run bench:compare A B        two results files: what changed beyond noise; exit code 1 on a regression
 
 A cell that has been measured for these sources, this kernel, CPU and Node is not measured again, so what was interrupted goes
 on where it was; \`--fresh\` measures anew. \`--rounds N\` (5), \`--out DIRECTORY\` (/var/tmp: where savefiles go), \`--results
