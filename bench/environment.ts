@@ -1,9 +1,10 @@
 // What a figure depends on besides benchmark and settings; it stands in the results beside every cell. Starts programs only
 // to ask for their version.
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
-import { hashSources } from './results.ts';
 
 export interface Environment {
   readonly kernel: string;
@@ -53,4 +54,17 @@ export function describeEnvironment(root: string, directory: string): Environmen
 function output([program, ...args]: readonly [string, ...string[]]): string {
   const { stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
   return `${stdout ?? ''}${stderr ?? ''}`;
+}
+
+/** Of all files of the program's sources and their names: equal when what was measured is. */
+export function hashSources(directory: string): string {
+  const hash = createHash('sha256');
+  const entries = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const path of entries.map((entry) => join(entry.parentPath, entry.name)).sort()) {
+    hash
+      .update(`${path.slice(directory.length)}\0`)
+      .update(readFileSync(path))
+      .update('\0');
+  }
+  return hash.digest('hex').slice(0, 16);
 }

@@ -1,7 +1,6 @@
 // The results files, one a benchmark: every run of every cell as it was measured, and under what conditions. Read and
 // written by the runner, read by the page, the README's figures and the comparison.
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Benchmark, Measured } from './cell.ts';
 import type { Environment } from './environment.ts';
@@ -58,17 +57,4 @@ function cellText({ environment, settings, runs }: CellResult): string {
   const lines = runs.map((run) => `    ${JSON.stringify(run, rounded)}`);
   const head = `   "environment": ${JSON.stringify(environment)},\n   "settings": ${JSON.stringify(settings)},\n`;
   return `{\n${head}   "runs": [\n${lines.join(',\n')}\n   ]\n  }`;
-}
-
-/** Of all files of the program's sources and their names: equal when what was measured is. */
-export function hashSources(directory: string): string {
-  const hash = createHash('sha256');
-  const entries = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  for (const path of entries.map((entry) => join(entry.parentPath, entry.name)).sort()) {
-    hash
-      .update(`${path.slice(directory.length)}\0`)
-      .update(readFileSync(path))
-      .update('\0');
-  }
-  return hash.digest('hex').slice(0, 16);
 }

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { hashSources, type Results, readResults, resultsFile, writeResults } from '../../bench/results.ts';
+import { hashSources } from '../../bench/environment.ts';
+import { type Results, readResults, resultsFile, writeResults } from '../../bench/results.ts';
 import { benchmark, cell, environment, runs } from './made-up.ts';
 
 let directory: string;
