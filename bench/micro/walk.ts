@@ -1,7 +1,8 @@
-// The block walk over a ring of plain memory, by link type, and its two halves: without a packet's bytes, and the copying of
+// The block walk over memory such as a ring's, by link type, and its two halves: without a packet's bytes, and the copying of
 // these alone. No kernel and no file: it shows what a change in the walk does, without the noise of a live capture.
 import { Block } from '../../src/capture/ring/block.ts';
 import { BlockWalk } from '../../src/capture/ring/block-walk.ts';
+import { allocate } from '../../src/capture/ring/ring-memory.ts';
 import { sockaddr_ll, tpacket_block_desc, tpacket3_hdr } from '../../src/native/if_packet.ts';
 import { RECORD_HEADER_LENGTH } from '../../src/savefile/header.ts';
 import {
@@ -20,7 +21,6 @@ const STRIDE = 184;
 const MAC = { raw: 82, cooked: 96 } as const;
 const NEVER = Number.POSITIVE_INFINITY;
 const NO_LIMITS = { startSec: 0, endSec: NEVER, records: NEVER, bytes: NEVER };
-const { copyWithin } = Uint8Array.prototype;
 
 interface Traffic {
   readonly linktype: number;
@@ -65,7 +65,8 @@ function fill(block: Block, { linktype, tci, caplen }: Traffic): number {
 }
 
 function createBlocks(): readonly Block[] {
-  const memory = new ArrayBuffer(BLOCKS * BLOCK_SIZE);
+  const memory = allocate(BLOCKS * BLOCK_SIZE);
+  if (memory === undefined) throw new Error('WebAssembly is not to be had');
   return Array.from({ length: BLOCKS }, (_, index) => new Block(memory, BLOCK_SIZE, index));
 }
 
@@ -86,11 +87,11 @@ function compaction(): Prepared {
   const blocks = createBlocks();
   const packets = blocks.reduce((sum, block) => sum + fill(block, ETHERNET), 0);
   const turn = (): void => {
-    for (const { bytes } of blocks) {
+    for (const { copy, start } of blocks) {
       let out: number = tpacket_block_desc.sizeof;
       for (let at = out; at + STRIDE < BLOCK_SIZE; at += STRIDE) {
         out += RECORD_HEADER_LENGTH;
-        copyWithin.call(bytes, out, at + MAC.raw, at + MAC.raw + SNAPLEN);
+        copy(start + out, start + at + MAC.raw, SNAPLEN);
         out += SNAPLEN;
       }
     }

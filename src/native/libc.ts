@@ -120,24 +120,46 @@ export function close(fd: number): void {
   if (closeFn(fd) < 0) throw syscallError('close');
 }
 
-/** A shared, writable mapping of `fd` from its start; the memory lives until `unmap`. */
+/** A shared, writable mapping of `fd` from its start; it lasts until `unmap`. */
 export interface Mapping {
   readonly memory: ArrayBuffer;
-  /** After this call, touching `memory` is a segmentation fault: drop every view first. */
+  /** After this call, touching `memory` may be a segmentation fault: drop every view first. */
   unmap(): void;
 }
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
+const MAP_PRIVATE = 2;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
 const MAP_FAILED = 2n ** 64n - 1n;
 
-export function mmapShared(fd: number, length: number): Mapping {
-  const address: bigint = mmapFn(null, length, PROT_READ_WRITE, MAP_SHARED, fd, 0);
-  if (address === MAP_FAILED) throw syscallError('mmap');
+function mmap(address: bigint | null, length: number, flags: number, fd: number): bigint {
+  const mapped: bigint = mmapFn(address, length, PROT_READ_WRITE, flags, fd, 0);
+  if (mapped === MAP_FAILED) throw syscallError('mmap');
+  return mapped;
+}
+
+/**
+ * In memory of its own or, if `place` is given, instead of what is there: that must begin with a page, have whole pages of
+ * nobody else's for all of `length`, and be empty memory again after `unmap`, since it belongs to whoever made it.
+ */
+export function mmapShared(fd: number, length: number, place?: ArrayBuffer): Mapping {
+  if (place === undefined) {
+    const address = mmap(null, length, MAP_SHARED, fd);
+    return {
+      memory: koffi.view(address, length),
+      unmap(): void {
+        if (munmapFn(address, length) < 0) throw syscallError('munmap');
+      },
+    };
+  }
+  const address: bigint = koffi.address(new Uint8Array(place));
+  mmap(address, length, MAP_SHARED | MAP_FIXED, fd);
   return {
-    memory: koffi.view(address, length),
+    memory: place,
     unmap(): void {
-      if (munmapFn(address, length) < 0) throw syscallError('munmap');
+      mmap(address, length, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1);
     },
   };
 }

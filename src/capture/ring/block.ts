@@ -6,18 +6,26 @@
 // Everything here is plain memory, so that tests build blocks without a kernel.
 import { FormatError } from '../../errors.ts';
 import { TP_STATUS_KERNEL, TP_STATUS_USER, tpacket_block_desc, tpacket3_hdr } from '../../native/if_packet.ts';
+import type { RingMemory } from './ring-memory.ts';
 
 export class Block {
   /** Views over the block alone, so that every offset is one within the block. */
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** Where the block begins in the ring. */
+  readonly start: number;
+  /** Its offsets are of the ring. */
+  readonly copy: RingMemory['copy'];
   readonly #words: Int32Array;
   readonly #name: string;
 
-  constructor(memory: ArrayBuffer, size: number, index: number) {
-    this.bytes = new Uint8Array(memory, index * size, size);
-    this.view = new DataView(memory, index * size, size);
-    this.#words = new Int32Array(memory, index * size, size / 4);
+  constructor(memory: RingMemory, size: number, index: number) {
+    const { buffer, copy } = memory;
+    this.start = index * size;
+    this.copy = copy;
+    this.bytes = new Uint8Array(buffer, this.start, size);
+    this.view = new DataView(buffer, this.start, size);
+    this.#words = new Int32Array(buffer, this.start, size / 4);
     this.#name = `ring block ${index}`;
   }
 

@@ -6,6 +6,7 @@ import { SyscallError } from '../../errors.ts';
 import * as if_packet from '../../native/if_packet.ts';
 import * as libc from '../../native/libc.ts';
 import { PacketSocket, type PacketSocketOptions } from '../packet-socket.ts';
+import { type MappedRing, mapRing } from './ring-memory.ts';
 
 export interface RingSocketOptions extends PacketSocketOptions {
   /** 0 for all interfaces. */
@@ -24,42 +25,39 @@ const MIN_BLOCKS = 2;
 export class RingSocket extends PacketSocket {
   /** May be fewer than asked for: the kernel had no memory for more. */
   readonly blockCount: number;
-  readonly #mapping: libc.Mapping;
+  /** Nothing may touch it after `close()`. */
+  readonly memory: MappedRing;
   readonly #statistics = new Uint8Array(if_packet.tpacket_stats_v3.sizeof);
   readonly #counters = new DataView(this.#statistics.buffer);
   #received = 0;
   #dropped = 0;
   #queueFreezes = 0;
 
-  private constructor(fd: number, options: RingSocketOptions, blockCount: number, mapping: libc.Mapping) {
+  private constructor(fd: number, options: RingSocketOptions, blockCount: number, memory: MappedRing) {
     super(fd, options);
     this.blockCount = blockCount;
-    this.#mapping = mapping;
+    this.memory = memory;
   }
 
   /** @throws SyscallError */
   static open(options: RingSocketOptions): RingSocket {
     const type = options.cooked ? libc.SOCK_DGRAM : libc.SOCK_RAW;
     const fd = libc.socket(libc.AF_PACKET, type | libc.SOCK_CLOEXEC, 0);
-    let mapping: libc.Mapping | undefined;
+    let memory: MappedRing | undefined;
     try {
       libc.setsockopt(fd, if_packet.SOL_PACKET, if_packet.PACKET_VERSION, int(if_packet.TPACKET_V3), 'PACKET_VERSION');
       PacketSocket.refuse(fd);
       const blockCount = requestRing(fd, options);
-      mapping = libc.mmapShared(fd, blockCount * options.blockSize);
-      const socket = new RingSocket(fd, options, blockCount, mapping);
+      memory = mapRing(fd, blockCount * options.blockSize);
+      const socket = new RingSocket(fd, options, blockCount, memory);
       socket.bind(options.ifindex);
       socket.admit();
       return socket;
     } catch (cause) {
-      mapping?.unmap();
+      memory?.unmap();
       libc.close(fd);
       throw cause;
     }
-  }
-
-  get memory(): ArrayBuffer {
-    return this.#mapping.memory;
   }
 
   /** Adds the kernel's 32-bit counters, which every read sets to zero, to ours. */
@@ -72,9 +70,8 @@ export class RingSocket extends PacketSocket {
     return { received: this.#received, dropped: this.#dropped, queueFreezes: this.#queueFreezes };
   }
 
-  /** Every view of `memory` is dead after this. */
   close(): void {
-    this.#mapping.unmap();
+    this.memory.unmap();
     libc.close(this.fd);
   }
 }

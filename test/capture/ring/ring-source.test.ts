@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test, vi } from 'vitest';
+import { plainMemory } from '../../../src/capture/ring/ring-memory.ts';
 import { RingSource, type RingSourceOptions } from '../../../src/capture/ring/ring-source.ts';
 import { CaptureSession } from '../../../src/capture/session.ts';
 import { FormatError } from '../../../src/errors.ts';
@@ -23,7 +24,7 @@ vi.mock('../../../src/capture/ring/socket.ts', () => ({
     open: () => ({
       fd: -1, // poll(2) ignores it
       blockCount: 4,
-      memory: kernel.memory,
+      memory: plainMemory(kernel.memory),
       refuse: () => {},
       takeError: () => undefined,
       readCounters: () => ({ received: kernel.received, dropped: 0, queueFreezes: 0 }),

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Block } from '../../../src/capture/ring/block.ts';
 import { BlockWalk } from '../../../src/capture/ring/block-walk.ts';
+import { plainMemory } from '../../../src/capture/ring/ring-memory.ts';
 import { Sieve } from '../../../src/capture/ring/sieve.ts';
 import { FormatError } from '../../../src/errors.ts';
 import type { PacketFilter } from '../../../src/filter/packet-filter.ts';
@@ -17,7 +18,7 @@ function sieveOf(expression: PacketFilter, linktype: number): Sieve {
 }
 
 function walked(memory: ArrayBuffer, linktype: number, sieve?: Sieve): { records: number; bytes: string } {
-  const block = new Block(memory, BLOCK_SIZE, 0);
+  const block = new Block(plainMemory(memory), BLOCK_SIZE, 0);
   sieve?.apply(block);
   const walk = new BlockWalk({ linktype, snaplen: 100, precision: 'nano' });
   walk.begin(block);
@@ -105,7 +106,7 @@ test.each([
 ])('a next packet that is %s ends in a FormatError', (_, damage) => {
   const { memory, offsets } = buildBlock([COOKED, COOKED], 96);
   damage(new DataView(memory), offsets[0] ?? 0);
-  expect(() => sieveOf(() => 1, 1).apply(new Block(memory, BLOCK_SIZE, 0))).toThrow(FormatError);
+  expect(() => sieveOf(() => 1, 1).apply(new Block(plainMemory(memory), BLOCK_SIZE, 0))).toThrow(FormatError);
 });
 
 test('property: whatever bytes a block holds, the sieve ends, within the block, or throws a FormatError', () => {
@@ -129,7 +130,7 @@ test('property: whatever bytes a block holds, the sieve ends, within the block, 
         return caplen % 2;
       };
       try {
-        sieveOf(filter, linktype).apply(new Block(guarded.buffer, BLOCK_SIZE, 0));
+        sieveOf(filter, linktype).apply(new Block(plainMemory(guarded.buffer), BLOCK_SIZE, 0));
         ended++;
       } catch (error) {
         expect(error).toBeInstanceOf(FormatError);

@@ -52,7 +52,7 @@ test.each([
   const socket = RingSocket.open(options());
   try {
     expect(socket.blockCount).toBe(blockCount);
-    expect(socket.memory.byteLength).toBe(blockCount * 256 * 1024);
+    expect(socket.memory.buffer.byteLength).toBe(blockCount * 256 * 1024);
   } finally {
     socket.close();
   }
