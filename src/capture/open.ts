@@ -11,12 +11,15 @@ import { RingSource } from './ring/ring-source.ts';
 import { CaptureSession, type SessionOutput } from './session.ts';
 import type { PacketSource } from './source.ts';
 
-/** The kernel hands over a block that is not full after this time, so that is how old a packet gets in the ring. */
-const BLOCK_RETIRE_MS = 100;
+/**
+ * The kernel hands over a block that is not full after this time, so that is how old a packet gets in the ring, and how long a
+ * stop takes. Where few packets come each such block is a wake-up, and those are the whole cost (native-notes/event-loop.md).
+ */
+const BLOCK_RETIRE_MS = 500;
 /** The shortest that the kernel has. */
 const IMMEDIATE_RETIRE_MS = 1;
-/** Retiring is as late as the kernel's timers are coarse, and we wake up behind it. */
-const SETTLE_MS: number = 2 * BLOCK_RETIRE_MS;
+/** Retiring is as late as the kernel's timers are coarse, 64 ms at most in older kernels, and we wake up behind it. */
+const SETTLE_MS: number = BLOCK_RETIRE_MS + 200;
 
 /** Packets already come, into the kernel's ring: now `session.run()`, and when that has settled `source.close()`. */
 export interface OpenCapture {

@@ -12,7 +12,7 @@ import { MAX_RING_MEMORY, MIN_RING_MEMORY } from './values.ts';
 /** A capture: which packets and how much of each (FilterOptions), from where (EngineOptions), for how long, into what. */
 export interface CaptureOptions extends FilterOptions, EngineOptions {
   readonly monitor: boolean;
-  /** Hand over every packet as soon as it is there, instead of many at a time up to 100 ms later. Default false. */
+  /** Hand over every packet as soon as it is there, instead of many at a time up to half a second later. Default false. */
   readonly immediate: boolean;
   /** End when the interface is removed, instead of waiting for the next one of its name. Default false. */
   readonly exitOnDown: boolean;

@@ -180,11 +180,14 @@ export class CaptureSession {
     let deadline = performance.now() + this.#options.settleMs;
     while (!this.#output.done && pending > 0 && performance.now() < deadline) {
       const drained = this.#source.drain(this.#output);
-      if (drained === 'empty') this.#source.wait(HELD_WAIT_MS);
-      else if (drained === 'held') await setTimeout(HELD_WAIT_MS);
       const before = pending;
       pending = this.statistics().unread;
+      if (pending === 0) break;
       if (pending < before) deadline = performance.now() + this.#options.settleMs;
+      if (drained === 'empty') {
+        await setImmediate(); // what the event loop has to do would end the wait at once, again and again
+        this.#source.wait(Math.max(0, Math.ceil(deadline - performance.now())));
+      } else if (drained === 'held') await setTimeout(HELD_WAIT_MS);
     }
     if (this.#output.stuck) this.#output.lose(() => this.#source.drain(this.#output));
   }

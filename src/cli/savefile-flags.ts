@@ -201,7 +201,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     name: 'U',
     letter: 'U',
     long: ['packet-buffered'],
-    help: 'as always: packets are in the file a tenth of a second after they came',
+    help: 'as always: packets are in the file half a second after they came',
     group,
     tcpdump: true,
   },

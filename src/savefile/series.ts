@@ -1,7 +1,7 @@
 // A series of savefiles: one an interval of the wall clock, by the time of the packets, published in a file ring.
 //
 //   packets   … 12:59:59.9 | 13:00:00.1 …          the source cuts there: limits.endSec
-//   clock     13:00:00.2: no packet, but everything older must be in the file by now: due() closes it
+//   clock     13:00:00.7: no packet, but everything older must be in the file by now: due() closes it
 //
 // A file begun by time is named by its boundary, also when its first packet comes later; the first file by the start of
 // the capture; a file after rotate(), a full one or a clock that was set back by its first record. All end with the

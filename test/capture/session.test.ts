@@ -81,6 +81,7 @@ test('a stop refuses new packets and drains those accepted before, however long 
   await capture.run();
   expect(source.left).toBe(0);
   const draining = Array.from({ length: 20 }, () => ['drain', 'wait']).flat();
+  draining.pop(); // with the last packet it is over
   expect(happened()).toEqual(['drain', 'wait', 'refuse', ...draining, 'close', 'settled']);
 });
 
@@ -118,7 +119,7 @@ test('a stop before the start captures nothing, but drains what came since the s
   const capture = session(source, new ScriptedOutput(NEVER));
   capture.stop();
   await capture.run();
-  expect(happened()).toEqual(['refuse', 'drain', 'wait', 'close', 'settled']);
+  expect(happened()).toEqual(['refuse', 'drain', 'close', 'settled']);
 });
 
 test('the count is reached: no further drain, and what was accepted beyond it is said', async () => {
