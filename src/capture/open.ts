@@ -18,7 +18,7 @@ import type { PacketSource } from './source.ts';
 const BLOCK_RETIRE_MS = 500;
 /** The shortest that the kernel has. */
 const IMMEDIATE_RETIRE_MS = 1;
-/** Retiring is as late as the kernel's timers are coarse, 64 ms at most in older kernels, and we wake up behind it. */
+/** Retiring is as late as the kernel's timers are coarse, and we wake up behind it. */
 const SETTLE_MS: number = BLOCK_RETIRE_MS + 200;
 
 /** Packets already come, into the kernel's ring: now `session.run()`, and when that has settled `source.close()`. */
