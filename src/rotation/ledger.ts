@@ -157,12 +157,15 @@ export class Ledger {
   }
 
   async #write(event: LedgerEvent & { readonly time: string }): Promise<void> {
-    // Someone may have moved the file away, and the directory with it: then the stream writes into nothing.
-    if (this.#stream !== undefined && sizeOf(this.#path) < this.#size) this.#drop();
-    this.#stream ??= await this.#openStream();
-    if (this.#size === 0 && this.#last !== NO_HASH)
-      await this.#writeLine(this.#stream, { type: 'carry', from: this.#rotatedTo, time: event.time });
-    await this.#writeLine(this.#stream, event);
+    for (let written = false; !written; ) {
+      // Someone may have moved the file away, and the directory with it: then the stream writes into nothing.
+      if (this.#stream !== undefined && sizeOf(this.#path) < this.#size) this.#drop();
+      this.#stream ??= await this.#openStream();
+      const carries = this.#size === 0 && this.#last !== NO_HASH;
+      const carry = { type: 'carry', from: this.#rotatedTo, time: event.time } as const;
+      if (carries && !(await this.#writeLine(this.#stream, carry))) continue;
+      written = await this.#writeLine(this.#stream, event);
+    }
   }
 
   async #openStream(): Promise<RotatingFileStream> {
@@ -188,16 +191,22 @@ export class Ledger {
     return stream;
   }
 
-  async #writeLine(stream: RotatingFileStream, event: LedgerEvent & { readonly time: string }): Promise<void> {
+  /** False where the line went with the file, which someone moved away meanwhile. */
+  async #writeLine(stream: RotatingFileStream, event: LedgerEvent & { readonly time: string }): Promise<boolean> {
+    const before = this.#size;
     const line = Buffer.from(JSON.stringify({ ...event, prev: this.#last }));
     const bytes = Buffer.concat([line, Buffer.of(0x0a)]);
     this.#movingTo = '';
     const failure = await new Promise<Error | null | undefined>((resolve) => stream.write(bytes, resolve));
     if (failure) this.#drop();
     // A line that is there is written, whatever failed behind it (the rotation, say).
-    if (this.#arrived(bytes.length)) this.#last = createHash('sha256').update(line).digest('hex');
-    else throw failure ?? new CaptureError('ERR_SHORT_WRITE', `write ${this.#path}: a line arrived in part`);
-    this.#reserve();
+    if (this.#arrived(bytes.length)) {
+      this.#last = createHash('sha256').update(line).digest('hex');
+      this.#reserve();
+      return true;
+    }
+    if (!failure && this.#size < before) return false;
+    throw failure ?? new CaptureError('ERR_SHORT_WRITE', `write ${this.#path}: a line arrived in part`);
   }
 
   /** Whether a line of this length stands behind those that did before. What there is of it is cut off otherwise. */

@@ -316,6 +316,18 @@ describe('someone else at its files', () => {
     ).toEqual([...['carry', 'step', 'step', 'step'], '']);
   });
 
+  test('the file was removed while a line was being written: it is written again, and nothing is said', async () => {
+    const ledger = openLedger();
+    await ledger.append(line(0));
+    const appended = ledger.append(line(1));
+    for (let step = 0; step < 10; step++) await Promise.resolve(); // the write has begun, its callback can't have come
+    rmSync(path);
+    await appended;
+    await ledger.close();
+    expect(readFileSync(path, 'utf8')).toMatch(/^{"type":"carry".*\n{"type":"step","byMs":1.*\n$/);
+    expect(notices).toEqual([]);
+  });
+
   test('the file was removed between a line and its sync: the line is written again', async () => {
     const ledger = openLedger();
     await ledger.append(line(0), true);
