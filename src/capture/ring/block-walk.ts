@@ -35,6 +35,9 @@ const ETH_P_8021Q = 0x8100;
 const VLAN_TAG = 4;
 const EMPTY = new Uint8Array(0);
 const LATE_FROM_NSEC = 1e9 - LATE_NSEC;
+/** Of the packets behind one that was not plain, so many are walked here, as those of a VLAN come in numbers. */
+const BEHIND_SPECIAL = 32;
+const LAST_SEC = 0xffffffff;
 
 export interface RecordFormat {
   readonly linktype: number;
@@ -93,14 +96,16 @@ export class BlockWalk implements SpanWalk {
   /**
    * Makes records of the next packets until the block ends or a record is beyond the limits, and describes them in the
    * fields of RecordSpan; none when the very next is beyond them.
-   * The loop runs once a packet at full rate and allocates nothing (native-notes/ring-walk.md, `npm run bench:heap`). It
-   * reads all it needs of a tpacket3_hdr before it writes, because the first record of a block lies on its own header; the
-   * sockaddr_ll behind that is out of reach of what is written before it is read.
+   * Packets with nothing special are made records by the ring's compiled walk, where there is one. For all others, and for
+   * all where there is none, the loop runs once a packet, and allocates nothing (native-notes/ring-walk.md, `npm run
+   * bench:heap`). It reads all it needs of a tpacket3_hdr before it writes, because the first record of a block lies on its
+   * own header; the sockaddr_ll behind that is out of reach of what is written before it is read.
    */
   compact(limits: Readonly<Limits>): void {
     const block = this.#block;
     if (block === undefined) throw new Error('unreachable: compact() before begin()');
     const { view, bytes, copy, start: ring } = block;
+    const plain = this.#cooked === 0 || this.#sll2 ? block.plain : undefined;
     const { startSec, endSec } = limits;
     const snaplen = this.#snaplen;
     const cooked = this.#cooked;
@@ -111,6 +116,9 @@ export class BlockWalk implements SpanWalk {
     const start = this.#out;
     const before = this.left;
     const outEnd = Math.min(start + limits.bytes, bytes.length) | 0; // an int32, as all it is compared with
+    const plainFrom = Math.max(startSec, 0) | 0;
+    const plainTo = Math.min(endSec - 1, LAST_SEC) | 0;
+    let plainBelow = endSec > startSec ? before : 0;
     let left = before;
     let at = this.#at;
     let out = start;
@@ -122,6 +130,34 @@ export class BlockWalk implements SpanWalk {
       const packetSec = view.getUint32(at + tp_sec, true);
       if (packetSec >= endSec) break;
       const packetNsec = view.getUint32(at + tp_nsec, true);
+      if (plain !== undefined && left <= plainBelow) {
+        const most = left - (stop === 0 ? 1 : stop); // without the block's last: its tp_next_offset means nothing
+        const made = plain.walk(
+          (ring + at) | 0,
+          (ring + out) | 0,
+          most,
+          (ring + end) | 0,
+          (ring + outEnd) | 0,
+          plainFrom,
+          plainTo,
+          snaplen,
+          nano ? 1 : 0,
+          this.#sll2 ? 1 : 0,
+        );
+        if (made > 0 && left === before) {
+          this.firstSec = packetSec;
+          this.firstNsec = packetNsec;
+        }
+        left -= made;
+        plainBelow = left - BEHIND_SPECIAL;
+        if (made > 0) {
+          at = (plain.at.value - ring) | 0;
+          out = (plain.out.value - ring) | 0;
+          sec = plain.sec.value >>> 0;
+          nsec = plain.nsec.value >>> 0;
+          continue;
+        }
+      }
       if (packetSec < startSec && (packetSec < startSec - 1 || packetNsec < LATE_FROM_NSEC)) break;
       const next = view.getUint32(at + tp_next_offset, true);
       const kept = view.getUint32(at + tp_snaplen, true);

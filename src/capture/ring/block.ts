@@ -14,15 +14,17 @@ export class Block {
   readonly view: DataView;
   /** Where the block begins in the ring. */
   readonly start: number;
-  /** Its offsets are of the ring. */
+  // Their offsets are of the ring.
   readonly copy: RingMemory['copy'];
+  readonly plain: RingMemory['plain'];
   readonly #words: Int32Array;
   readonly #name: string;
 
   constructor(memory: RingMemory, size: number, index: number) {
-    const { buffer, copy } = memory;
+    const { buffer, copy, plain } = memory;
     this.start = index * size;
     this.copy = copy;
+    this.plain = plain;
     this.bytes = new Uint8Array(buffer, this.start, size);
     this.view = new DataView(buffer, this.start, size);
     this.#words = new Int32Array(buffer, this.start, size / 4);

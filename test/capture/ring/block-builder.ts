@@ -7,16 +7,18 @@ export interface BuiltPacket {
   readonly bytes: Uint8Array;
   /** On the wire. */
   readonly len: number;
-  readonly vlan?: { readonly tci: number; readonly tpid: number; readonly status: number };
-  readonly address?: {
-    readonly protocol: number;
-    readonly ifindex: number;
-    readonly hatype: number;
-    readonly pkttype: number;
-    readonly halen: number;
-    /** Always 8 bytes: behind `halen` of them the kernel leaves what was there. */
-    readonly address: Uint8Array;
-  };
+  readonly vlan?: { readonly tci: number; readonly tpid: number; readonly status: number } | undefined;
+  readonly address?:
+    | {
+        readonly protocol: number;
+        readonly ifindex: number;
+        readonly hatype: number;
+        readonly pkttype: number;
+        readonly halen: number;
+        /** Always 8 bytes: behind `halen` of them the kernel leaves what was there. */
+        readonly address: Uint8Array;
+      }
+    | undefined;
 }
 
 export const BLOCK_SIZE: number = 64 * 1024;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Block } from '../../../src/capture/ring/block.ts';
 import { BlockWalk, type RecordFormat } from '../../../src/capture/ring/block-walk.ts';
-import { allocate, type RingMemory } from '../../../src/capture/ring/ring-memory.ts';
+import { allocate, plainMemory, type RingMemory } from '../../../src/capture/ring/ring-memory.ts';
 import { FormatError } from '../../../src/errors.ts';
 import { tpacket_block_desc, tpacket3_hdr } from '../../../src/native/if_packet.ts';
 import { BLOCK_SIZE, type BuiltPacket, buildBlock } from './block-builder.ts';
@@ -308,3 +308,85 @@ test('property: whatever bytes a block holds, the walk ends, within the block, o
   fc.assert(property, { numRuns: 2000 });
   expect(Math.min(threw, ended)).toBeGreaterThan(100);
 });
+
+test('property: a block comes to the same with the compiled walk and without it', () => {
+  const vlan = fc.record({
+    tci: fc.nat(4095),
+    tpid: fc.constantFrom(0, 0x8100, 0x88a8),
+    status: fc.constantFrom(0, 0x10, 0x50),
+  });
+  const address = fc.record({
+    protocol: fc.nat(0xffff),
+    ifindex: fc.nat(0xffffffff).map((word) => word | 0),
+    hatype: fc.nat(0xffff),
+    pkttype: fc.nat(7),
+    halen: fc.nat(20),
+    address: fc.uint8Array({ minLength: 8, maxLength: 8 }),
+  });
+  const some = fc.record({
+    sec: fc.oneof({ weight: 40, arbitrary: fc.constant(100) }, fc.constantFrom(98, 99, 101, 2 ** 32 - 1)),
+    nsec: fc.nat(999_999_999),
+    bytes: fc.oneof(
+      { weight: 20, arbitrary: fc.uint8Array({ minLength: 16, maxLength: 200 }) },
+      fc.uint8Array({ maxLength: 16 }),
+    ),
+    len: fc.nat(0xffffffff),
+    vlan: fc.oneof({ weight: 20, arbitrary: fc.constant(undefined) }, vlan),
+    address: fc.option(address, { nil: undefined }),
+  });
+  const damage = fc.record({
+    packet: fc.nat(50),
+    word: fc.nat(9),
+    value: fc.oneof(fc.nat(300), fc.nat(4000), fc.nat(0xffffffff)),
+  });
+  const limits = fc.record({
+    startSec: fc.constantFrom(0, 99, 100),
+    endSec: fc.constantFrom(100, 101, NEVER),
+    records: fc.constantFrom(NEVER, NEVER, 0, 1, 40),
+    bytes: fc.constantFrom(NEVER, NEVER, 0, 112, 3000, 4001),
+  });
+  const format = fc.record({
+    linktype: fc.constantFrom(1, 101, 113, 276),
+    snaplen: fc.constantFrom(0, 20, 96, 262144),
+    precision: fc.constantFrom('micro' as const, 'nano' as const),
+  });
+  let compiled = 0;
+  const property = fc.property(
+    fc.array(some, { minLength: 1, maxLength: 60, size: 'max' }),
+    fc.constantFrom(68, 82, 96),
+    fc.array(damage, { maxLength: 2 }),
+    limits,
+    format,
+    (packets, mac, damages, given, chosen) => {
+      const { memory, offsets } = buildBlock(packets, mac);
+      const view = new DataView(memory);
+      for (const { packet: index, word, value } of damages) {
+        const at = offsets[index];
+        if (at !== undefined) view.setUint32(at + word * 4, value, true);
+      }
+      const [ours, theirs] = [inRing(memory), plainMemory(memory.slice(0))].map((each) => spans(each, chosen, given));
+      expect(ours).toEqual(theirs);
+      compiled += ours?.length ?? 0;
+    },
+  );
+  fc.assert(property, { numRuns: 2000 });
+  expect(compiled).toBeGreaterThan(2000);
+});
+
+/** All that a block comes to as text: each span, and how it ends. Where the limits let nothing through, others are tried. */
+function spans(memory: RingMemory, format: RecordFormat, limits: typeof ANY_NUMBER): string[] {
+  const blockWalk = new BlockWalk(format);
+  const said: string[] = [];
+  try {
+    blockWalk.begin(new Block(memory, BLOCK_SIZE, 0));
+    for (let others = false; blockWalk.left > 0; others = blockWalk.records === 0) {
+      blockWalk.compact(others ? { ...ANY_NUMBER, records: 2 } : limits);
+      const { records, late, left, firstSec, firstNsec, lastSec, lastNsec, bytes } = blockWalk;
+      const times = records === 0 ? [] : [firstSec, firstNsec, lastSec, lastNsec];
+      said.push([records, late, left, ...times, hex(bytes)].join(' '));
+    }
+  } catch (error) {
+    said.push(String(error));
+  }
+  return said;
+}
