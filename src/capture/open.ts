@@ -54,18 +54,22 @@ export async function openCapture(
     const output = await openOutput(options, header, filter, source, startMs, account, notice);
     const { durationMs } = options;
     const session = new CaptureSession(source, output, { durationMs, settleMs: SETTLE_MS, notice });
-    const { linktypeName, linktypeDescription, device, snaplen } = filter;
-    const description = `${device}, link-type ${linktypeName} (${linktypeDescription}), snapshot length ${snaplen} bytes`;
-    return { session, source, output, description };
+    return { session, source, output, description: describe(filter) };
   } catch (cause) {
     source.close();
     throw cause;
   }
 }
 
-async function openSource(
+/** As tcpdump says what it listens on. */
+export function describe({ device, linktypeName, linktypeDescription, snaplen }: CompiledFilter): string {
+  return `${device}, link-type ${linktypeName} (${linktypeDescription}), snapshot length ${snaplen} bytes`;
+}
+
+/** Rejects with SyscallError, PcapError, CaptureError. */
+export async function openSource(
   engine: Engine,
-  options: CaptureOptions,
+  options: Omit<CaptureOptions, 'output'>,
   filter: CompiledFilter,
   header: FileHeader,
   notice: (text: string) => void,
@@ -92,7 +96,8 @@ async function openSource(
   }
 }
 
-async function findAccount(user: string | undefined): Promise<Account | undefined> {
+/** Rejects with CaptureError. */
+export async function findAccount(user: string | undefined): Promise<Account | undefined> {
   if (user === undefined) return undefined;
   const { Account } = await import('../service/account.ts');
   return Account.find(user);

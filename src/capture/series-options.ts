@@ -10,11 +10,11 @@ import { SavefileName } from '../rotation/name.ts';
 import type { Retention } from '../rotation/retention.ts';
 import { OWNER_READ_WRITE } from './values.ts';
 
-const DEFAULT_ROTATE_SEC = 3600;
-const DEFAULT_FILE_MODE = 0o640;
-
 /** When savefiles are synced: never, at their end, or every so many seconds and at their end. */
 export type SyncPolicy = 'none' | 'close' | number;
+
+/** What holds for options that are left out. */
+export const SERIES_DEFAULTS = { rotateSec: 3600, fileMode: 0o640, sync: 'close' } as const;
 
 /** A series of savefiles, cut by the time of the packets. What may stay of it (`Retention`) is everything by default. */
 export interface SeriesOptions extends Retention {
@@ -68,7 +68,8 @@ export interface SeriesOutput {
 
 /** Touches no file yet. @throws OptionError for a pattern or a value that can't be */
 export function planSeries(options: SeriesOptions): SeriesOutput {
-  const { pattern, rotateSec = DEFAULT_ROTATE_SEC, fileMode = DEFAULT_FILE_MODE, sync = 'close', compress } = options;
+  const { rotateSec = SERIES_DEFAULTS.rotateSec, fileMode = SERIES_DEFAULTS.fileMode } = options;
+  const { pattern, sync = SERIES_DEFAULTS.sync, compress } = options;
   const { rotatePackets = Number.POSITIVE_INFINITY, rotateSize = Number.POSITIVE_INFINITY } = options;
   const { keep, maxAgeSec, maxBytes, minFree, utc = false, part = true, command, ledger = true } = options;
   checkWhole('rotateSec', rotateSec, 1, MAX_ROTATE_SEC);

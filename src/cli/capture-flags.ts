@@ -70,6 +70,8 @@ export interface CaptureFlags {
   readonly D?: true;
   readonly L?: true;
   readonly J?: true;
+  readonly check?: true;
+  readonly printConfig?: true;
   readonly U?: true;
   /** How often it was given. */
   readonly v?: number;
@@ -154,6 +156,18 @@ export const CAPTURE_FLAGS: readonly Flag<CaptureFlags>[] = [
     help: 'list the time stamp types of the interface',
     group: 'Information:',
     tcpdump: true,
+  },
+  {
+    name: 'check',
+    long: ['check'],
+    help: 'say whether this capture could begin, and what is in its way',
+    group: 'Information:',
+  },
+  {
+    name: 'printConfig',
+    long: ['print-config'],
+    help: 'print the options that hold, defaults included',
+    group: 'Information:',
   },
   {
     name: 'q',

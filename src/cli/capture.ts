@@ -1,28 +1,47 @@
 // `tsnetpcap [capture] [options] [expression]`: as tcpdump, a capture, or with -r and -V what savefiles hold.
 import { Command } from 'commander';
+import { CaptureError, type OptionError } from '../errors.ts';
 import { CAPTURE_FLAGS, type CaptureFlags } from './capture-flags.ts';
 import { readExpression } from './expression-file.ts';
 import { addFlags } from './flag.ts';
 
 /** `tsnetpcap [capture] [options] [expression]` */
 export function captureCommand(version: string): Command {
+  const refused: { readonly name: string; readonly error: OptionError }[] = [];
   const command = new Command('tsnetpcap')
     .description('Captures packets into pcap savefiles, in a ring of files if asked, for as long as you like.')
     .usage('[capture] [options] [expression]\n       tsnetpcap read|verify|release --help')
     .argument('[expression...]', 'pcap-filter(7) expression; only packets it matches are captured')
-    .action(capture);
-  addFlags(command, CAPTURE_FLAGS, version);
+    .action((words: readonly string[], flags: CaptureFlags) => {
+      for (const { name } of refused) if (command.getOptionValue(name) === '') command.setOptionValue(name, undefined);
+      const errors = refused.map(({ error }) => error);
+      return capture(words, flags, errors);
+    });
+  addFlags(command, CAPTURE_FLAGS, version, (error, name) => void refused.push({ name, error }));
   return command.addHelpText('after', "\ntcpdump's options about printing packets are taken, and of no effect.");
 }
 
-async function capture(words: readonly string[], flags: CaptureFlags): Promise<void> {
+async function capture(words: readonly string[], flags: CaptureFlags, refused: readonly OptionError[]): Promise<void> {
   const lists = flags.D || flags.J || flags.L;
-  const expression = flags.F === undefined || flags.D ? words.join(' ') : readExpression(flags.F);
-  if (!lists && (flags.r !== undefined || flags.V !== undefined)) {
+  const offline = !lists && (flags.r ?? flags.V) !== undefined;
+  const plan = flags.check ? '--check' : flags.printConfig ? '--print-config' : undefined;
+  if (plan !== undefined && (lists || offline || flags.d !== undefined))
+    throw new CaptureError('ERR_OPTION', `${plan} is about a capture, leave out -D, -L, -J, -d, -r and -V`);
+  const expression = (): string => (flags.F === undefined || flags.D ? words.join(' ') : readExpression(flags.F));
+  if (flags.check) {
+    const { checkAndSay } = await import('./check.ts');
+    return checkAndSay(flags, expression, refused);
+  }
+  const [first] = refused;
+  if (first !== undefined) throw first;
+  if (flags.printConfig) {
+    const { printConfiguration } = await import('./configuration.ts');
+    printConfiguration(flags, expression());
+  } else if (offline) {
     const { readLikeTcpdump } = await import('./read-tcpdump.ts');
-    await readLikeTcpdump(flags, expression);
+    await readLikeTcpdump(flags, expression());
   } else {
     const { captureLive } = await import('./live-capture.ts');
-    await captureLive(flags, expression);
+    await captureLive(flags, expression());
   }
 }

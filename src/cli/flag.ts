@@ -1,6 +1,7 @@
 // A row of a command's option table, and how commander is told of it. The tables (capture-flags.ts) are data: --help, the
 // manual's test and the comparison with tcpdump read them, too.
 import { type Command, Option } from 'commander';
+import { OptionError } from '../errors.ts';
 
 /** `Values`: what the command is given, by name. */
 export interface Flag<Values> {
@@ -40,7 +41,7 @@ export function spellings({ letter, long = [] }: Pick<Flag<unknown>, 'letter' | 
 class Spelling<Values> extends Option {
   readonly #name: string;
 
-  constructor(spelling: string, flag: Flag<Values>) {
+  constructor(spelling: string, flag: Flag<Values>, refused: Refused<Values>) {
     super(flag.value === undefined ? spelling : `${spelling} <${flag.value}>`, flag.help);
     this.#name = flag.name;
     this.negate = false; // which commander makes of `--no-`
@@ -48,7 +49,14 @@ class Spelling<Values> extends Option {
     if (flag.conflicts !== undefined) this.conflicts(flag.conflicts);
     this.argParser((text: string | undefined, before: unknown) => {
       if (flag.repeat === 'count') return (typeof before === 'number' ? before : 0) + 1;
-      const value = text === undefined ? (flag.gives ?? true) : (flag.parse?.(spelling, text) ?? text);
+      let value: unknown;
+      try {
+        value = text === undefined ? (flag.gives ?? true) : (flag.parse?.(spelling, text) ?? text);
+      } catch (cause) {
+        if (!(cause instanceof OptionError)) throw cause;
+        refused(cause, flag.name);
+        return before;
+      }
       return flag.repeat === 'list' ? [...(Array.isArray(before) ? before : []), value] : value;
     });
   }
@@ -58,11 +66,25 @@ class Spelling<Values> extends Option {
   }
 }
 
+/** Is told of a value that is not allowed. */
+type Refused<Values> = (error: OptionError, name: keyof Values & string) => void;
+
+function raise(error: OptionError): never {
+  throw error;
+}
+
 /**
  * Adds the rows, in their order. In --help each is shown by its letter and first long name, and those for printing are left
- * out. `help` and `version` are commander's own: their rows are for their words.
+ * out. `help` and `version` are commander's own: their rows are for their words. `refused`: called with what a value is
+ * refused for, and throws it by default; where it returns, the option has the
+ * value that it had before, or '' if that was none.
  */
-export function addFlags<Values>(command: Command, flags: readonly Flag<Values>[], version: string): void {
+export function addFlags<Values>(
+  command: Command,
+  flags: readonly Flag<Values>[],
+  version: string,
+  refused: Refused<Values> = raise,
+): void {
   const terms = new Map<string, string>();
   for (const flag of flags) {
     const names = spellings(flag);
@@ -70,7 +92,7 @@ export function addFlags<Values>(command: Command, flags: readonly Flag<Values>[
     if (flag.name === 'help') command.addHelpOption(new Option(term, flag.help).helpGroup(flag.group));
     else if (flag.name === 'version') command.version(version, term, flag.help).options.at(-1)?.helpGroup(flag.group);
     else {
-      const options = names.map((name) => new Spelling(name, flag).helpGroup(flag.group));
+      const options = names.map((name) => new Spelling(name, flag, refused).helpGroup(flag.group));
       options.forEach((option, index) => {
         command.addOption(option.hideHelp(index > 0 || flag.printing === true));
       });

@@ -1,16 +1,15 @@
 // A live capture from its command line to its statistics, and what else needs devices: the lists of -D, -J and -L, and the
 // program of -d. Called by capture.ts, and apart from it because all of this takes time to load, which -r need not wait for.
 import { setFlagsFromString } from 'node:v8';
-import { CAP_COOKED } from '../capture/engine.ts';
 import { checkAwaited, waitForInterface } from '../capture/interface-wait.ts';
 import { openCapture } from '../capture/open.ts';
-import * as options from '../capture/options.ts';
+import type { CaptureRequest } from '../capture/options.ts';
 import { chooseOutput, DEFAULT_SERIES } from '../capture/output-options.ts';
 import type { SessionStatistics } from '../capture/session.ts';
-import type { FilterOptions } from '../filter/compile.ts';
 import { largestKept } from '../filter/kept-bytes.ts';
 import { onSignals } from '../service/signals.ts';
 import type { CaptureFlags } from './capture-flags.ts';
+import { captureOptionsOf, filterOptionsOf } from './capture-request.ts';
 import { listDevices, listLinktypes, listTimestampTypes, offeredTimestampType } from './devices.ts';
 import { printProgram } from './filter-dump.ts';
 import { startCount, startStatus } from './progress.ts';
@@ -23,43 +22,19 @@ const IMPATIENT_MS = 1000;
 /** Resolves when the capture is over. Rejects with CaptureError. */
 export async function captureLive(flags: CaptureFlags, expression: string): Promise<void> {
   if (flags.D) return listDevices();
-  const device = flags.interface ?? options.CAPTURE_DEFAULTS.device;
-  const filterOptions: FilterOptions = {
-    device,
-    snaplen: flags.snaplen,
-    // `cap` takes the first that libpcap offers.
-    linktype: flags.y ?? (flags.engine === 'cap' && device === 'any' ? CAP_COOKED : undefined),
-    direction: flags.Q,
-    expression,
-    exclude: flags.exclude ?? [],
-    snaplenFor: flags.snaplenFor,
-    keepNames: flags.keepNames,
-    headersOnly: flags.headersOnly,
-    sampleFlows: flags.sampleFlows,
-  };
-  if (flags.J) return listTimestampTypes(filterOptions.device);
+  const filterOptions = filterOptionsOf(flags, expression);
+  const { device } = filterOptions;
+  if (flags.J) return listTimestampTypes(device);
   if (flags.L) return listLinktypes(filterOptions);
   if (flags.d !== undefined) return printProgram(filterOptions, flags.interface !== undefined, flags.d);
-  const request: options.CaptureRequest = {
-    ...filterOptions,
-    engine: flags.engine,
-    promiscuous: flags.p,
-    monitor: flags.I,
-    immediate: flags.immediateMode,
-    timestampType: flags.j === undefined ? undefined : offeredTimestampType(device, flags.j),
-    exitOnDown: flags.exitOnDown,
-    ringMemory: flags.B ?? flags.ringMemory,
-    precision: flags.timeStampPrecision,
-    output: chooseOutput(flags, largestKept(flags)),
-    user: flags.Z,
-    count: flags.c,
-    durationMs: flags.duration === undefined ? undefined : flags.duration * 1000,
-  };
+  const timestampType = flags.j === undefined ? undefined : offeredTimestampType(device, flags.j);
+  const output = chooseOutput(flags, largestKept(flags));
+  const request = { ...captureOptionsOf(flags, filterOptions), timestampType, output };
   if (flags.waitForInterface) checkAwaited(device);
   await run(request, device, flags);
 }
 
-async function run(request: options.CaptureRequest, device: string, flags: CaptureFlags): Promise<void> {
+async function run(request: CaptureRequest, device: string, flags: CaptureFlags): Promise<void> {
   // V8's space for what is young stays as small as it begins: a packet leaves no garbage, and a rotation so little that
   // more space would only be memory held (native-notes/memory.md).
   setFlagsFromString('--semi-space-growth-factor=1');

@@ -4,10 +4,8 @@
 import { type Command, CommanderError } from 'commander';
 import { CaptureError, SyscallError } from '../errors.ts';
 import { VERSION } from '../version.ts';
+import { EXIT_FAILED, EXIT_USAGE, exitCodeOf } from './exit-code.ts';
 import { expandAbbreviations } from './flag.ts';
-
-const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
 
 async function main(args: string[]): Promise<void> {
   const [first, ...rest] = args;
@@ -49,7 +47,7 @@ function fail(cause: unknown): number {
   // The reader of `-w -` has gone: that is its way to say that it has enough.
   if (cause.code === 'EPIPE') return 0;
   process.stderr.write(`tsnetpcap: ${cause.message}\n`);
-  return cause.code === 'ERR_OPTION' || cause.code === 'ERR_FILTER' ? EXIT_USAGE : EXIT_FAILED;
+  return exitCodeOf(cause);
 }
 
 // Nobody reads what is said any more (`2>&1 | head -1`, a full log disk): no reason to end a capture.

@@ -6,8 +6,8 @@ import { parseDuration } from '../rotation/duration.ts';
 import { type Counters, StatsFile } from '../service/stats-file.ts';
 import { reportLine } from './statistics.ts';
 
-/** How often Prometheus asks, as it is delivered. */
-const DEFAULT_INTERVAL_SEC = 15;
+/** Of --stats-file: how often Prometheus asks, as it is delivered. */
+export const DEFAULT_STATS_INTERVAL_SEC = 15;
 const MAX_INTERVAL_SEC = 86400;
 
 /** Of the whole capture. */
@@ -35,7 +35,7 @@ export function startReports(statistics: () => ReportedStatistics, options: Repo
   const { intervalSec, file, say } = options;
   if (intervalSec === undefined && file === undefined) return async () => {};
   const statsFile = file === undefined ? undefined : new StatsFile(file, options.labels, Date.now());
-  const intervalMs = (intervalSec ?? DEFAULT_INTERVAL_SEC) * 1000;
+  const intervalMs = (intervalSec ?? DEFAULT_STATS_INTERVAL_SEC) * 1000;
   let reportedMs = performance.now();
   let reported: ReportedStatistics | undefined;
   let failure: string | undefined;

@@ -1,7 +1,9 @@
 // `-z CMD`: runs a program for each savefile that has become complete, as tcpdump does. The capture comes first: the lowest
 // priority, few at a time, and whatever goes wrong with one is said and never thrown.
 import { spawn } from 'node:child_process';
-import { basename } from 'node:path';
+import { accessSync, constants, statSync } from 'node:fs';
+import { basename, delimiter, join } from 'node:path';
+import { CaptureError } from '../errors.ts';
 
 /** More would compete with the capture for processors and disk. */
 const MAX_RUNNING = 2;
@@ -76,6 +78,22 @@ export class CompletionCommand {
       // Some failures come this way, ENOMEM for one. Not within run(), which may be called while a file is published.
       setImmediate(() => ended(reasonOf(cause)));
     }
+  }
+}
+
+/** Whether the program can be found and started by who we are now. @throws CaptureError ERR_COMMAND */
+export function checkCommand(command: string): void {
+  const { PATH = '' } = process.env;
+  const paths = command.includes('/') ? [command] : PATH.split(delimiter).map((directory) => join(directory, command));
+  if (!paths.some(executable)) throw new CaptureError('ERR_COMMAND', `-z ${command}: no such program`);
+}
+
+function executable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false; // for whatever reason, it can't be started
   }
 }
 

@@ -12,6 +12,7 @@ import type { Absence, Drained, PacketSource, SourceStatistics } from '../source
 import { SpanOffer } from '../span-offer.ts';
 import { Block } from './block.ts';
 import { BlockWalk, type RecordFormat } from './block-walk.ts';
+import { ringGeometry } from './geometry.ts';
 import { Sieve, type UserSpaceFilters } from './sieve.ts';
 import { RingSocket } from './socket.ts';
 
@@ -26,12 +27,6 @@ export interface RingSourceOptions extends RecordFormat, InterfaceWatchOptions {
   readonly blockRetireMs: number;
 }
 
-/** We are woken once a block, so a large one saves wake-ups, as long as a good many make up the ring. */
-const MAX_BLOCK_SIZE = 1024 * 1024;
-const MIN_BLOCK_SIZE = 256 * 1024;
-const BLOCKS_WANTED = 16;
-/** Block descriptor, packet header, link address and alignment: what a block needs beside one packet's bytes. */
-const BLOCK_OVERHEAD = 1024;
 const COUNTERS_EVERY_MS = 10_000;
 /**
  * A wake-up costs 60 µs of CPU (npm run bench:wake-up), so while blocks fill faster than one in this time we sleep it
@@ -83,11 +78,7 @@ export class RingSource implements PacketSource {
     const any = options.device === 'any';
     const ifindex = any ? 0 : readNetDevice(options.device)?.ifindex;
     if (ifindex === undefined) throw gone(options.device);
-    // The kernel takes memory for blocks in powers of two, and cuts a packet that is larger than a block.
-    let blockSize = MIN_BLOCK_SIZE;
-    while (blockSize < options.snaplen + BLOCK_OVERHEAD) blockSize *= 2;
-    while (blockSize < MAX_BLOCK_SIZE && 2 * blockSize * BLOCKS_WANTED <= options.ringMemory) blockSize *= 2;
-    const blockCount = Math.max(2, Math.ceil(options.ringMemory / blockSize));
+    const { blockSize, blockCount } = ringGeometry(options.ringMemory, options.snaplen);
     const socket = RingSocket.open({
       ifindex,
       cooked: cookedLength(options.linktype) > 0,
