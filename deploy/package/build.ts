@@ -1,0 +1,93 @@
+// What all packages are made of, made once by main.ts: the bundled program, koffi's binary for each architecture as
+// package-lock.json has it, and the texts that only packages need. Everything lies in one directory that main.ts removes.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Architecture {
+  /** Node's and npm's name. */
+  readonly node: 'x64' | 'arm64';
+  readonly debian: string;
+  readonly rpm: string;
+}
+
+export const ARCHITECTURES: readonly Architecture[] = [
+  { node: 'x64', debian: 'amd64', rpm: 'x86_64' },
+  { node: 'arm64', debian: 'arm64', rpm: 'aarch64' },
+];
+
+export interface Build {
+  /** The checkout. */
+  readonly root: string;
+  readonly version: string;
+  /** Seconds since 1970: the time of everything in packages. */
+  readonly epoch: number;
+  /** Directory of the program's .cjs files. */
+  readonly program: string;
+  /** Paths of koffi's binaries by `Architecture.node`. */
+  readonly koffi: Readonly<Record<Architecture['node'], string>>;
+  /** The licence, and those of what is bundled. */
+  readonly copyright: string;
+}
+
+/** The npm packages whose code is in the bundle or in koffi's binary, and where their licences are. */
+const LICENCES: readonly (readonly [name: string, file: string])[] = [
+  ['commander', 'commander/LICENSE'],
+  ['koffi', 'koffi/LICENSE.txt'],
+  ['node-addon-api', 'koffi/vendor/node-addon-api/LICENSE.md'],
+  ['node-api-headers', 'koffi/vendor/node-api-headers/LICENSE'],
+  ['rolldown', 'rolldown/LICENSE'],
+  ['rotating-file-stream', 'rotating-file-stream/LICENSE'],
+];
+
+/** In `directory`, an empty one. */
+export function build(root: string, directory: string, epoch: number): Build {
+  const { version }: { version: string } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const program = join(directory, 'program');
+  const config = ['--config', 'deploy/package/rolldown.mjs', '--logLevel', 'warn', '--dir', program];
+  execFileSync(join(root, 'node_modules/.bin/rolldown'), config, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+  const koffi = { x64: koffiBinary(root, directory, 'x64'), arm64: koffiBinary(root, directory, 'arm64') };
+  return { root, version, epoch, program, koffi, copyright: copyright(root) };
+}
+
+/** Fetched by npm, whose cache has it the next time: `npm ci` installs that of this machine only. */
+function koffiBinary(root: string, directory: string, architecture: Architecture['node']): string {
+  const name = `@koromix/koffi-linux-${architecture}`;
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const { version, integrity } = lock.packages[`node_modules/${name}`];
+  const home = join(directory, `koffi-${architecture}`);
+  mkdirSync(home);
+  const pack = ['pack', '--silent', '--prefer-offline', '--ignore-scripts', '--pack-destination', home];
+  execFileSync('npm', [...pack, `${name}@${version}`], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const [tarball = ''] = readdirSync(home);
+  const digest = `sha512-${createHash('sha512')
+    .update(readFileSync(join(home, tarball)))
+    .digest('base64')}`;
+  if (digest !== integrity) throw new Error(`${name}@${version} is ${digest}, and ${integrity} in package-lock.json`);
+  const member = `package/linux_${architecture}/koffi.node`;
+  execFileSync('tar', ['-xzf', join(home, tarball), '-C', home, member]);
+  return join(home, member);
+}
+
+function copyright(root: string): string {
+  const text = (path: string): string => readFileSync(join(root, path), 'utf8').trim();
+  const bundled = LICENCES.map(([name, file]) => `${name}\n\n${text(join('node_modules', file))}\n`);
+  const intro = 'The program of this package contains code of other projects, under these terms:';
+  return [`tsnetpcap\n\n${text('LICENSE')}\n`, `${intro}\n`, ...bundled].join(`\n${'-'.repeat(78)}\n\n`);
+}
+
+/** gzip's own, without name and time: Node's zlib compresses otherwise from version to version. */
+export function gzipped(text: string): Buffer {
+  return execFileSync('gzip', ['-9n'], { input: text });
+}
+
+/** `from` with each @NAME@ replaced, to `to`. @throws Error for one that is not given */
+export function fillIn(from: string, to: string, values: Readonly<Record<string, string>>): void {
+  const filled = readFileSync(from, 'utf8').replace(/@([A-Z]+)@/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`${from}: no value for ${name}`);
+    return value;
+  });
+  writeFileSync(to, filled);
+}

@@ -1,0 +1,28 @@
+// The program for machines without a package manager that knows it: Node and libpcap are all it needs. What is in bin/, lib/
+// and share/ runs where it was unpacked, and as a service after it was copied to /usr/local.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Architecture, type Build, fillIn } from './build.ts';
+import { layTree, settle } from './tree.ts';
+
+/** Makes tsnetpcap-VERSION-linux-ARCHITECTURE.tar.gz in `output`; `scratch` is an empty directory. */
+export function makeTarball(build: Build, architecture: Architecture, scratch: string, output: string): void {
+  const name = `tsnetpcap-${build.version}-linux-${architecture.node}`;
+  const directory = join(scratch, name);
+  mkdirSync(directory);
+  layTree(build, architecture, {
+    directory,
+    inside: '',
+    prefix: '/usr/local',
+    interpreter: '/usr/bin/env node',
+    zshCompletions: 'share/zsh/site-functions',
+  });
+  const documents = join(directory, 'share/doc/tsnetpcap');
+  copyFileSync(join(build.root, 'deploy/qubes/50_netpcap.conf'), join(documents, '50_netpcap.conf'));
+  fillIn(join(build.root, 'deploy/package/INSTALL'), join(directory, 'INSTALL'), { NAME: name });
+  settle(directory, build.epoch, ['tsnetpcap.cjs']);
+  const script = `tar --format=ustar --sort=name --mtime="@$2" --owner=0 --group=0 --numeric-owner -cf - "$0" | gzip -9n > "$1"`;
+  const args = [name, join(output, `${name}.tar.gz`), `${build.epoch}`];
+  execFileSync('sh', ['-ec', script, ...args], { cwd: scratch, env: { ...process.env, LC_ALL: 'C' } });
+}
