@@ -14,16 +14,22 @@ export function checkAwaited(device: string): void {
     throw new OptionError('-i', device, '--wait-for-interface needs the name of an interface, not its number in -D');
   if (device === '' || Buffer.byteLength(device) >= IFNAMSIZ)
     throw new OptionError('-i', device, `the name of an interface has 1 to ${IFNAMSIZ - 1} bytes`);
+  // What systemd makes of the dash in netpcap@br-lan: better told than waited for.
+  if (device.includes('/'))
+    throw new OptionError(
+      '-i',
+      device,
+      'the name of an interface has no slash; dashes in netpcap@NAME are for systemd-escape(1)',
+    );
 }
 
-/** Resolves when the interface is there and up, at once for `any`, or soon after `stopped` says so. @throws SyscallError */
-export async function waitForInterface(
-  device: string,
-  stopped: () => boolean,
-  notice: (text: string) => void,
-): Promise<void> {
+/**
+ * Resolves when the interface is there and up, at once for `any`, or soon after `stopped` says so, which is asked again and
+ * again. `begun` is called if it has to wait. @throws SyscallError
+ */
+export async function waitForInterface(device: string, stopped: () => boolean, begun: () => void): Promise<void> {
   const ready = (): boolean => device === 'any' || readNetDevice(device)?.up === true;
   if (ready()) return;
-  notice(`${device}: waiting for the interface`);
+  begun();
   while (!ready() && !stopped()) await setTimeout(LOOK_EVERY_MS);
 }

@@ -30,6 +30,17 @@ export interface SessionOptions {
   readonly notice: (text: string) => void;
 }
 
+/** Who wants to know that a session gets on, beside the packets: a service manager. */
+export interface SessionObserver {
+  /**
+   * The loop has come round: every packet that the kernel had handed over is stored, or waits because the output has said
+   * that it takes nothing at present. Called about once a second; what it throws ends the capture.
+   */
+  readonly alive: () => void;
+  /** From here on nothing more is captured; what has been is still to be stored, and files to be completed. */
+  readonly stopping: () => void;
+}
+
 /**
  * received = written + dropped + noSpace + filtered + unread. At the end of a capture, unread are the packets that never
  * will be, because `-c` was reached or the output ended.
@@ -89,7 +100,7 @@ export class CaptureSession {
    * are up to a second late. Rejects with CaptureError when no packet will ever come again, and with what the output fails
    * with, SyscallError where it is a file.
    */
-  async run(): Promise<void> {
+  async run(observer?: SessionObserver): Promise<void> {
     const endMs = performance.now() + this.#options.durationMs;
     this.#wallOffsetMs = Date.now() - performance.now();
     try {
@@ -101,7 +112,7 @@ export class CaptureSession {
           this.#output.rotate();
           this.#rotating = false;
         }
-        this.#tick();
+        this.#tick(observer);
         // Not while older packets are still in the ring: they belong into the file that due() closes.
         if (drained === 'empty' && Date.now() >= this.#output.dueMs) this.#output.due(Date.now());
         const remainingMs = endMs - performance.now();
@@ -112,6 +123,7 @@ export class CaptureSession {
         if (drained !== 'empty' || this.#stopping || this.#rotating) continue;
         await this.#attend(() => this.#source.wait(this.#waitMs(remainingMs)));
       }
+      observer?.stopping();
       await this.#drain();
     } finally {
       if (this.#source.away !== undefined) this.#recordGap(this.#source.away);
@@ -139,8 +151,8 @@ export class CaptureSession {
     this.#output.record({ type: 'gap', ...away, toMs: Date.now() });
   }
 
-  /** What is to be done about once a second. */
-  #tick(): void {
+  /** What is to be done about once a second, behind a look at all that the kernel had handed over. */
+  #tick(observer: SessionObserver | undefined): void {
     const nowMs = performance.now();
     if (nowMs < this.#tickMs) return;
     this.#tickMs = nowMs + MAX_WAIT_MS;
@@ -152,6 +164,7 @@ export class CaptureSession {
       this.#output.record({ type: 'step', byMs });
     }
     this.#output.tick(Date.now());
+    observer?.alive();
   }
 
   #waitMs(remainingMs: number): number {

@@ -7,12 +7,13 @@ import type { CaptureRequest } from '../capture/options.ts';
 import { chooseOutput, DEFAULT_SERIES } from '../capture/output-options.ts';
 import type { SessionStatistics } from '../capture/session.ts';
 import { largestKept } from '../filter/kept-bytes.ts';
+import type { ServiceManager } from '../service/service-manager.ts';
 import { onSignals } from '../service/signals.ts';
 import type { CaptureFlags } from './capture-flags.ts';
 import { captureOptionsOf, filterOptionsOf } from './capture-request.ts';
 import { listDevices, listLinktypes, listTimestampTypes, offeredTimestampType } from './devices.ts';
 import { printProgram } from './filter-dump.ts';
-import { startCount, startStatus } from './progress.ts';
+import { serviceStatus, startCount, startStatus } from './progress.ts';
 import { startReports } from './reports.ts';
 import { reportLine, statisticsLines } from './statistics.ts';
 
@@ -42,7 +43,8 @@ async function run(request: CaptureRequest, device: string, flags: CaptureFlags)
   const say = (text: string): void => void process.stderr.write(`${live ? '\r\x1b[K' : ''}${text}\n`);
   const notice = (text: string): void => say(`tsnetpcap: ${text}`);
   const series = request.output.kind === 'series';
-  if (flags.waitForInterface && !(await interfaceCame(device, series, notice))) return;
+  const manager = await findServiceManager(notice);
+  if (flags.waitForInterface && !(await interfaceCame(device, series, manager, notice))) return;
   const { session, source, output, description } = await openCapture(request, notice);
   let reported: { readonly statistics?: SessionStatistics; readonly atMs: number } = { atMs: performance.now() };
   let stoppedMs = Number.POSITIVE_INFINITY;
@@ -65,6 +67,8 @@ async function run(request: CaptureRequest, device: string, flags: CaptureFlags)
     },
   });
   notice(`listening on ${description}`);
+  const status = serviceStatus(session, source, output);
+  manager?.ready(status());
   const endReports = startReports(() => session.statistics(), {
     intervalSec: flags.statsInterval,
     file: flags.statsFile,
@@ -73,7 +77,7 @@ async function run(request: CaptureRequest, device: string, flags: CaptureFlags)
   });
   const endProgress = flags.v === undefined ? startStatus(live, session, output) : startCount(session);
   try {
-    await session.run();
+    await session.run(manager && { alive: () => manager.alive(status), stopping: () => manager.stopping() });
   } finally {
     endProgress();
     offSignals();
@@ -85,8 +89,21 @@ async function run(request: CaptureRequest, device: string, flags: CaptureFlags)
   }
 }
 
+/** It is not loaded where there is none. */
+async function findServiceManager(notice: (text: string) => void): Promise<ServiceManager | undefined> {
+  if (process.env['NOTIFY_SOCKET'] === undefined) return undefined;
+  const { ServiceManager } = await import('../service/service-manager.ts');
+  return ServiceManager.fromEnvironment(notice);
+}
+
 /** Resolves when the capture can begin, or to false when a signal has ended it before. */
-async function interfaceCame(device: string, series: boolean, notice: (text: string) => void): Promise<boolean> {
+async function interfaceCame(
+  device: string,
+  series: boolean,
+  manager: ServiceManager | undefined,
+  notice: (text: string) => void,
+): Promise<boolean> {
+  const waiting = `${device}: waiting for the interface`;
   let stopping = false;
   const stop = (): void => {
     stopping = true;
@@ -94,10 +111,18 @@ async function interfaceCame(device: string, series: boolean, notice: (text: str
   const offSignals = onSignals({
     stop,
     rotate: () => (series ? undefined : stop()),
-    report: () => notice(`${device}: waiting for the interface`),
+    report: () => notice(waiting),
   });
+  const begun = (): void => {
+    notice(waiting);
+    manager?.ready(waiting); // for a service that waits has started, and whoever waits for it need not
+  };
+  const stopped = (): boolean => {
+    manager?.alive(() => waiting);
+    return stopping;
+  };
   try {
-    await waitForInterface(device, () => stopping, notice);
+    await waitForInterface(device, stopped, begun);
     return !stopping;
   } finally {
     offSignals();

@@ -1,6 +1,7 @@
 // How far a capture has come, on stderr, in place: a status line on a terminal, or what tcpdump says with -v. Each returns
-// what ends it.
+// what ends it. And the status of a service, for its manager.
 import type { CaptureSession, SessionOutput } from '../capture/session.ts';
+import type { PacketSource } from '../capture/source.ts';
 import { statusLine } from './statistics.ts';
 
 const EVERY_MS = 1000;
@@ -24,6 +25,21 @@ export function startCount(session: CaptureSession): () => void {
     if (written !== said) process.stderr.write(`Got ${written}\r`);
     said = written;
   });
+}
+
+/** Returns what says it, one line: numbers since the start, the rate since it was last asked. */
+export function serviceStatus(session: CaptureSession, source: PacketSource, output: SessionOutput): () => string {
+  let previous = session.statistics();
+  let previousMs = performance.now();
+  return () => {
+    const now = session.statistics();
+    const nowMs = performance.now();
+    const line = statusLine(now, previous, Math.max(1, nowMs - previousMs) / 1000, output.name);
+    [previous, previousMs] = [now, nowMs];
+    const { away } = source;
+    const waits = away === undefined ? '' : `, ${away.device} is ${away.reason}`;
+    return `${line}${waits}${output.stuck ? ', storage fails' : ''}`;
+  };
 }
 
 function every(action: () => void): () => void {

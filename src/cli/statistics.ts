@@ -50,15 +50,18 @@ const TERMS: readonly (readonly [keyof SessionStatistics, string])[] = [
   ['queueFreezes', 'queue freezes'],
 ];
 
-/** One line: packets, rate, drops, file and the time left to its end. `previous` is the line before, of `seconds` ago. */
+/**
+ * One line: packets, rate, drops, file and, if it is said when the file ends, the time left. `previous` is the line before, of
+ * `seconds` ago.
+ */
 export function statusLine(
   now: SessionStatistics,
-  previous: SessionStatistics | undefined,
+  previous: SessionStatistics,
   seconds: number,
   file: string,
-  dueMs: number,
+  dueMs: number = Number.POSITIVE_INFINITY,
 ): string {
-  const rate = previous === undefined ? 0 : Math.round((now.written - previous.written) / seconds);
+  const rate = Math.round((now.written - previous.written) / seconds);
   const parts = [packets(now.written), `${rate}/s`, `${now.dropped} dropped`, file];
   if (Number.isFinite(dueMs)) parts.push(`next in ${clockText(Math.max(0, Math.round((dueMs - Date.now()) / 1000)))}`);
   return parts.join(', ');

@@ -117,3 +117,13 @@ describe('the clock', () => {
     expect(log.filter((entry) => entry === 'output tick')).toHaveLength(10);
   });
 });
+
+test('an observer is told once a look at all packets is behind, and before the last ones are drained', async () => {
+  const source = new ScriptedSource('more', 'empty');
+  const capture = session(source, new ScriptedOutput(NEVER));
+  source.onWait = () => capture.stop();
+  await capture.run({ alive: () => log.push('alive'), stopping: () => log.push('stopping') });
+  expect(happened().slice(0, 2)).toEqual(['drain', 'alive']);
+  expect(happened()).toEqual(expect.arrayContaining(['stopping']));
+  expect(happened().indexOf('stopping')).toBe(happened().indexOf('refuse') - 1);
+});
