@@ -88,6 +88,7 @@ export const CAPTURE_FLAGS: readonly Flag<CaptureFlags>[] = [
     name: 'engine',
     long: ['engine'],
     value: 'name',
+    words: ENGINES,
     help: `${ENGINES.join(', ')} (default: the first that takes the other options)`,
     group: 'Kernel ring:',
     parse: values.parseEngine,

@@ -5,12 +5,25 @@ import { CAPTURE_FLAGS, type CaptureFlags } from './capture-flags.ts';
 import { readExpression } from './expression-file.ts';
 import { addFlags } from './flag.ts';
 
+const AFTER_OPTIONS = `
+tcpdump's options about printing packets are taken, and of no effect.
+
+Examples:
+  tsnetpcap --snaplen 96 --ring 48
+      the first 96 bytes of every packet, a file an hour in /var/log/netpcap,
+      the last 48 kept
+  tsnetpcap -i any -c 100 -w - port 53 | tshark -r -
+      100 packets of DNS, shown by tshark
+  tsnetpcap read a.pcap b.pcapng.gz -w both.pcap
+      two savefiles merged by time
+`;
+
 /** `tsnetpcap [capture] [options] [expression]` */
 export function captureCommand(version: string): Command {
   const refused: { readonly name: string; readonly error: OptionError }[] = [];
   const command = new Command('tsnetpcap')
     .description('Captures packets into pcap savefiles, in a ring of files if asked, for as long as you like.')
-    .usage('[capture] [options] [expression]\n       tsnetpcap read|verify|release --help')
+    .usage('[capture] [options] [expression]\n       tsnetpcap help read|verify|release')
     .argument('[expression...]', 'pcap-filter(7) expression; only packets it matches are captured')
     .action((words: readonly string[], flags: CaptureFlags) => {
       for (const { name } of refused) if (command.getOptionValue(name) === '') command.setOptionValue(name, undefined);
@@ -18,7 +31,7 @@ export function captureCommand(version: string): Command {
       return capture(words, flags, errors);
     });
   addFlags(command, CAPTURE_FLAGS, version, (error, name) => void refused.push({ name, error }));
-  return command.addHelpText('after', "\ntcpdump's options about printing packets are taken, and of no effect.");
+  return command.addHelpText('after', AFTER_OPTIONS);
 }
 
 async function capture(words: readonly string[], flags: CaptureFlags, refused: readonly OptionError[]): Promise<void> {

@@ -11,6 +11,8 @@ export interface Flag<Values> {
   readonly letter?: string;
   /** Without dashes. */
   readonly long?: readonly string[];
+  /** The words that it takes, for completion in a shell; where there are others, those that are likely. */
+  readonly words?: readonly string[];
   /** What follows it, for --help; a flag without it is given or not. */
   readonly value?: string;
   /** The value of one that is given without a text; default true. */

@@ -2,13 +2,14 @@
 // The program: reads the command line, runs the command, and turns whatever is thrown into one line on stderr and an
 // exit code: 1 the capture failed, 2 the call is wrong (option or filter).
 import { type Command, CommanderError } from 'commander';
-import { CaptureError, SyscallError } from '../errors.ts';
+import { CaptureError, OptionError, SyscallError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { EXIT_FAILED, EXIT_USAGE, exitCodeOf } from './exit-code.ts';
 import { expandAbbreviations } from './flag.ts';
 
 async function main(args: string[]): Promise<void> {
   const [first, ...rest] = args;
+  if (first === 'help') return help(rest);
   // What is not needed is not loaded: each module costs a capture's start a millisecond.
   if (first === 'verify') {
     const { verifyCommand } = await import('./verify.ts');
@@ -28,6 +29,14 @@ async function main(args: string[]): Promise<void> {
     const version = `tsnetpcap ${VERSION}, Node ${process.versions.node}`;
     await commandLine(captureCommand(version)).parseAsync(given, { from: 'user' });
   }
+}
+
+const COMMANDS: readonly string[] = ['capture', 'read', 'verify', 'release'];
+
+/** `tsnetpcap help [COMMAND]` */
+function help([command = 'capture']: string[]): Promise<void> {
+  if (!COMMANDS.includes(command)) throw new OptionError('help', command, `expected ${COMMANDS.join(', ')}`);
+  return main([command, '--help']);
 }
 
 /** What all commands have in common. */

@@ -4,6 +4,8 @@ import type { CaptureFlags } from './capture-flags.ts';
 import type { Flag } from './flag.ts';
 
 const group = 'Packets:';
+const device = 'Interface:';
+const bytes = 'How much of a packet:';
 
 export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
   {
@@ -12,7 +14,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['interface'],
     value: 'name',
     help: 'interface, its number in -D, or (default) any',
-    group,
+    group: device,
     tcpdump: true,
   },
   {
@@ -21,7 +23,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['snaplen', 'snapshot-length'],
     value: 'bytes',
     help: 'bytes to keep of each packet, 0 for all',
-    group,
+    group: bytes,
     parse: values.parseSnaplen,
     default: [values.parseSnaplen('-s', '0'), '262144'],
     tcpdump: true,
@@ -48,7 +50,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['no-promiscuous-mode'],
     gives: false,
     help: 'do not put the interface into promiscuous mode',
-    group,
+    group: device,
     tcpdump: true,
   },
   {
@@ -56,7 +58,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     letter: 'I',
     long: ['monitor-mode'],
     help: 'put a wireless interface into monitor mode',
-    group,
+    group: device,
     tcpdump: true,
   },
   {
@@ -64,8 +66,9 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     letter: 'j',
     long: ['time-stamp-type'],
     value: 'type',
+    words: ['host', 'host_lowprec', 'host_hiprec', 'adapter', 'adapter_unsynced'],
     help: 'who stamps packets, one of -J (default: host)',
-    group,
+    group: device,
     tcpdump: true,
   },
   {
@@ -73,6 +76,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     letter: 'Q',
     long: ['direction'],
     value: 'in|out|inout',
+    words: ['in', 'out', 'inout'],
     help: 'only packets that come in, or go out (default: inout)',
     group,
     parse: values.parseDirection,
@@ -82,21 +86,22 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     name: 'waitForInterface',
     long: ['wait-for-interface'],
     help: 'begin when the interface is there and up',
-    group,
+    group: device,
   },
   {
     name: 'exitOnDown',
     long: ['exit-on-down'],
     help: 'end when the interface is removed, instead of waiting for it',
-    group,
+    group: device,
   },
   {
     name: 'y',
     letter: 'y',
     long: ['linktype'],
     value: 'type',
+    words: ['LINUX_SLL', 'LINUX_SLL2'],
     help: 'link type of the savefile: LINUX_SLL or LINUX_SLL2 on any',
-    group,
+    group: device,
     tcpdump: true,
   },
   {
@@ -112,7 +117,7 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['snaplen-for'],
     value: 'expr=bytes',
     help: 'bytes to keep of packets that match; repeatable, the first match holds',
-    group,
+    group: bytes,
     parse: values.parseSnaplenFor,
     repeat: 'list',
   },
@@ -120,13 +125,13 @@ export const PACKET_FLAGS: readonly Flag<CaptureFlags>[] = [
     name: 'keepNames',
     long: ['keep-names'],
     help: 'keep DNS, TLS handshakes and QUIC Initials far enough for their names',
-    group,
+    group: bytes,
   },
   {
     name: 'headersOnly',
     long: ['headers-only'],
     help: 'of other packets keep the headers, however long, and no payload',
-    group,
+    group: bytes,
   },
   {
     name: 'sampleFlows',

@@ -30,7 +30,16 @@ export function readCommand(args: readonly string[]): Command {
     .argument('[words...]', 'savefiles (pcap, pcapng, gzip, zstd), directories of a series, - for stdin; then a filter')
     .action((words: readonly string[], flags: ReadFlags) => read(parseReadArguments(words, afterDashes), flags));
   addFlags(command, READ_FLAGS, '');
-  return command;
+  return command.addHelpText(
+    'after',
+    `
+Examples:
+  tsnetpcap read a.pcap b.pcapng.gz -w both.pcap
+      two savefiles merged by time
+  tsnetpcap read /var/log/netpcap --from 2026-01-31T12:00 -w part.pcap port 53
+      of a series what matches from noon on
+`,
+  );
 }
 
 async function read({ inputs, expression }: ReadArguments, flags: ReadFlags): Promise<void> {

@@ -9,6 +9,7 @@ import type { CaptureFlags } from './capture-flags.ts';
 import type { Flag } from './flag.ts';
 
 const group = 'Savefiles:';
+const rotation = 'A series of savefiles:';
 
 export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
   {
@@ -24,7 +25,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     letter: 'C',
     value: 'size',
     help: 'as tcpdump: a new file when one has more millions of bytes, or KiB, MiB, GiB with k, m, g; FILE1, FILE2, ...',
-    group,
+    group: rotation,
     parse: values.parseFileSize,
     tcpdump: true,
   },
@@ -33,7 +34,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     letter: 'G',
     value: 'seconds',
     help: 'as tcpdump: a new file, named by strftime(3), each time so many seconds have passed',
-    group,
+    group: rotation,
     parse: values.parseElapsed,
     tcpdump: true,
   },
@@ -42,7 +43,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     letter: 'W',
     value: 'files',
     help: 'as tcpdump: with -C so many files are used in turn, with -G it ends after so many',
-    group,
+    group: rotation,
     parse: values.parseFiles,
     tcpdump: true,
   },
@@ -51,7 +52,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['rotate'],
     value: 'time',
     help: 'a new file at each multiple of this time on the clock (default: 1h)',
-    group,
+    group: rotation,
     parse: parseDuration,
   },
   {
@@ -59,7 +60,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['rotate-size'],
     value: 'size',
     help: 'a new file before one has more bytes than this',
-    group,
+    group: rotation,
     parse: parseSize,
   },
   {
@@ -67,7 +68,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['rotate-packets'],
     value: 'count',
     help: 'a new file after so many packets',
-    group,
+    group: rotation,
     parse: values.parseCount,
   },
   {
@@ -75,7 +76,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['ring'],
     value: 'files',
     help: 'keep this many complete files, delete the oldest',
-    group,
+    group: rotation,
     parse: values.parseRingFiles,
   },
   {
@@ -83,7 +84,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['max-age'],
     value: 'time',
     help: 'delete files whose last packet is older',
-    group,
+    group: rotation,
     parse: values.parseLongDuration,
   },
   {
@@ -91,7 +92,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['max-bytes'],
     value: 'size',
     help: 'delete the oldest files while all together are larger',
-    group,
+    group: rotation,
     parse: parseSize,
   },
   {
@@ -99,14 +100,14 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     long: ['min-free'],
     value: 'size|%',
     help: 'delete the oldest files while less disk space is free',
-    group,
+    group: rotation,
     parse: parseFreeSpace,
   },
   {
     name: 'utc',
     long: ['utc'],
     help: 'names and boundaries in UTC instead of local time',
-    group,
+    group: rotation,
   },
   {
     name: 'clobber',
@@ -134,6 +135,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     name: 'sync',
     long: ['sync'],
     value: 'when',
+    words: ['none', 'close'],
     help: 'none, close, or a time such as 30s (default: close)',
     group,
     parse: values.parseSync,
@@ -142,6 +144,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     name: 'compress',
     long: ['compress'],
     value: 'format',
+    words: ['gzip', 'zstd'],
     help: 'compress complete files: gzip or zstd',
     group,
     parse: parseCompression,
@@ -175,6 +178,7 @@ export const SAVEFILE_FLAGS: readonly Flag<CaptureFlags>[] = [
     name: 'timeStampPrecision',
     long: ['time-stamp-precision'],
     value: 'unit',
+    words: ['micro', 'nano'],
     help: 'micro or nano',
     group,
     parse: values.parsePrecision,
