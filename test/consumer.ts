@@ -1,5 +1,5 @@
-// A stranger's project with this package in it, as npm would put it there, for tests of what is published. Nothing is
-// fetched: dependencies are those of this checkout.
+// A stranger's project with this package in it, for tests of what is published: put there as npm would, with dependencies from
+// this checkout, so that nothing is fetched; or by npm itself.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,8 +24,8 @@ export class Consumer {
   readonly contents: readonly string[];
   readonly #home: string;
 
-  /** `packages`: what of this checkout's node_modules is there besides. To be removed by `remove`. */
-  constructor(packages: readonly string[]) {
+  /** `packages`: what of this checkout's node_modules is there besides, or npm to install all. To be removed by `remove`. */
+  constructor(packages: readonly string[] | 'npm') {
     this.#home = mkdtempSync(join(tmpdir(), 'tsnetpcap-package-'));
     const pack = ['pack', '--ignore-scripts', '--pack-destination', this.#home];
     execFileSync('npm', pack, { cwd: ROOT, stdio: 'pipe' });
@@ -34,6 +34,13 @@ export class Consumer {
     this.contents = names.map((name) => name.replace(/^package\//, ''));
     this.directory = join(this.#home, 'consumer');
     this.installed = join(this.directory, 'node_modules/tsnetpcap');
+    mkdirSync(this.directory);
+    this.write('package.json', '{ "type": "module", "private": true }\n');
+    if (packages === 'npm') {
+      const install = ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', tarball];
+      execFileSync('npm', install, { cwd: this.directory, stdio: 'pipe' });
+      return;
+    }
     mkdirSync(this.installed, { recursive: true });
     execFileSync('tar', ['-xzf', tarball, '-C', this.installed, '--strip-components=1']);
     for (const name of packages) {
@@ -41,7 +48,6 @@ export class Consumer {
       mkdirSync(dirname(link), { recursive: true });
       symlinkSync(join(ROOT, 'node_modules', name), link);
     }
-    this.write('package.json', '{ "type": "module", "private": true }\n');
   }
 
   write(name: string, text: string): void {

@@ -41,6 +41,26 @@ test('publint finds nothing', async () => {
   expect(messages.map((message) => formatMessage(message, packageJson))).toEqual([]);
 });
 
+test('npm installs it into an empty project: the program, both entry points and their types', () => {
+  const project = new Consumer('npm');
+  try {
+    const program = join(project.directory, 'node_modules/.bin/tsnetpcap');
+    expect(execFileSync(program, ['--version'], { encoding: 'utf8' })).toContain(
+      `tsnetpcap ${packageJson.version}, Node `,
+    );
+    const source = `
+      import { compileOffline, PcapWriter } from 'tsnetpcap';
+      import { PcapWriter as alone } from 'tsnetpcap/pcap-writer';
+      console.log(PcapWriter === alone, compileOffline('udp', { linktype: 1 }).length > 0);
+    `;
+    expect(project.run(source)).toBe('true true\n');
+    project.write('typed.ts', `import 'tsnetpcap'; export { PcapWriter } from 'tsnetpcap/pcap-writer';`);
+    expect(project.check(['typed.ts'], 'nodenext', [])).toBe('');
+  } finally {
+    project.remove();
+  }
+});
+
 /** A namespace of mounts in which the files of libpcap are empty. */
 function withoutLibpcap(): string[] {
   const listed = execFileSync('ldconfig', ['-p'], { encoding: 'utf8' }).matchAll(/libpcap\.so\S* .*=> (\S+)/g);

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { ARCHITECTURES, build } from './build.ts';
 import { makeDeb } from './deb.ts';
 import { makeNpm } from './npm.ts';
+import { makeRpm } from './rpm.ts';
 import { makeTarball } from './tarball.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -29,7 +30,7 @@ try {
   const made = build(ROOT, home, epoch());
   makeNpm(made, mkdtempSync(join(home, 'npm-')), output);
   for (const architecture of ARCHITECTURES) {
-    for (const make of [makeTarball, makeDeb]) {
+    for (const make of [makeTarball, makeDeb, makeRpm]) {
       make(made, architecture, mkdtempSync(join(home, 'scratch-')), output);
     }
   }

@@ -18,8 +18,8 @@ export function makeTarball(build: Build, architecture: Architecture, scratch: s
     interpreter: '/usr/bin/env node',
     zshCompletions: 'share/zsh/site-functions',
   });
-  const documents = join(directory, 'share/doc/tsnetpcap');
-  copyFileSync(join(build.root, 'deploy/qubes/50_netpcap.conf'), join(documents, '50_netpcap.conf'));
+  const options = join(directory, 'share/doc/tsnetpcap/netpcap.default');
+  copyFileSync(join(build.root, 'deploy/systemd/netpcap.default'), options);
   fillIn(join(build.root, 'deploy/package/INSTALL'), join(directory, 'INSTALL'), { NAME: name });
   settle(directory, build.epoch, ['tsnetpcap.cjs']);
   const script = `tar --format=ustar --sort=name --mtime="@$2" --owner=0 --group=0 --numeric-owner -cf - "$0" | gzip -9n > "$1"`;

@@ -3,7 +3,6 @@
 import {
   chmodSync,
   copyFileSync,
-  existsSync,
   lutimesSync,
   mkdirSync,
   readdirSync,
@@ -51,15 +50,11 @@ export function layTree(build: Build, { node }: Architecture, to: Destination): 
   copyFileSync(build.koffi[node], at('lib/tsnetpcap/koffi.node'));
   symlinkSync(`../${PROGRAM}`, at('bin/tsnetpcap'));
   for (const name of UNITS) {
-    if (!existsSync(from(`deploy/systemd/${name}`))) continue;
     const unit = text(from(`deploy/systemd/${name}`)).replaceAll('/usr/bin/tsnetpcap', `${to.prefix}/bin/tsnetpcap`);
     writeFileSync(at(`lib/systemd/system/${name}`), unit);
   }
-  for (const [path, target] of Object.entries(COPIED)) {
-    if (existsSync(from(path))) copyFileSync(from(path), at(target));
-  }
-  const completions = from('deploy/completions/_tsnetpcap');
-  if (existsSync(completions)) copyFileSync(completions, at(`${to.zshCompletions}/_tsnetpcap`));
+  for (const [path, target] of Object.entries(COPIED)) copyFileSync(from(path), at(target));
+  copyFileSync(from('deploy/completions/_tsnetpcap'), at(`${to.zshCompletions}/_tsnetpcap`));
   for (const name of readdirSync(from('man'))) {
     writeFileSync(at(`share/man/man8/${name}.gz`), gzipped(text(from(`man/${name}`))));
   }
@@ -73,7 +68,6 @@ export function layConfiguration(build: Build, directory: string): void {
     ['deploy/systemd/netpcap.default', 'etc/default/netpcap'],
     ['deploy/qubes/50_netpcap.conf', 'usr/lib/qubes-bind-dirs.d/50_netpcap.conf'],
   ] as const) {
-    if (!existsSync(join(build.root, path))) continue;
     mkdirSync(dirname(join(directory, target)), { recursive: true });
     copyFileSync(join(build.root, path), join(directory, target));
   }

@@ -31,7 +31,7 @@ export function loadLibpcap(names: readonly string[] = NAMES): LibraryHandle {
       cause = error;
     }
   }
-  throw new CaptureError('ERR_LIBPCAP', 'libpcap not found: apt install libpcap0.8', { cause });
+  throw new CaptureError('ERR_LIBPCAP', 'libpcap not found: apt install libpcap0.8, or dnf install libpcap', { cause });
 }
 
 function bind(library: LibraryHandle) {

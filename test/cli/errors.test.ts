@@ -141,7 +141,7 @@ describe('the capture failed: exit code 1', () => {
     const hide = `for f in $(/sbin/ldconfig -p | sed -n 's/.*libpcap\\.so.* => //p'); do mount --bind /dev/null "$f"; done`;
     const prefix = ['unshare', '-m', 'sh', '-ec', `${hide}; exec "$@"`, 'sh'];
     const line = await fails(1, ['-i', 'cap0', '-w', 'x-%s.pcap'], ...prefix);
-    expect(line).toBe('libpcap not found: apt install libpcap0.8');
+    expect(line).toBe('libpcap not found: apt install libpcap0.8, or dnf install libpcap');
   });
 });
 

@@ -3,24 +3,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FRAME_KINDS } from '../../bench/frames.ts';
 import { Lab } from '../../bench/lab.ts';
 import { offer } from '../../bench/offer.ts';
+import { NODES } from '../nodes.ts';
 import { PROGRAM, Program } from '../program.ts';
 import { expectReadable, readSavefile, savefilesIn } from '../savefile.ts';
-
-const MAJORS = ['22', '24'];
-
-/** The Node of the tests, then the others, each with the version that it must say. */
-const NODES: readonly (readonly [major: string, path: string])[] = [
-  [process.versions.node.split('.')[0] ?? '', process.execPath],
-  ...MAJORS.map((major): [string, string] => {
-    const path = `../../node_modules/.cache/node-${major}/node_modules/current/bin/node`;
-    return [major, fileURLToPath(new URL(path, import.meta.url))];
-  }),
-];
 
 let lab: Lab;
 let directory: string;

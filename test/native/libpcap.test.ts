@@ -17,7 +17,10 @@ afterAll(() => namespace.close());
 
 test('a system without libpcap', () => {
   expect(() => pcap.loadLibpcap(['libnosuch.so.1', 'libnosuch.so'])).toThrow(
-    expect.objectContaining({ code: 'ERR_LIBPCAP', message: 'libpcap not found: apt install libpcap0.8' }),
+    expect.objectContaining({
+      code: 'ERR_LIBPCAP',
+      message: 'libpcap not found: apt install libpcap0.8, or dnf install libpcap',
+    }),
   );
 });
 
