@@ -52,15 +52,18 @@ export interface CheckRequest extends Omit<CaptureRequest, 'output'> {
   readonly statsFile: string | undefined;
 }
 
-/** Resolves to what the capture would say that it listens on, or wait for; undefined when it could not begin. */
-export async function checkCapture(request: CheckRequest, findings: Findings): Promise<string | undefined> {
+/** Resolves to what the capture would say that it listens on; the interface alone where that could not be asked. */
+export async function checkCapture(request: CheckRequest, findings: Findings): Promise<string> {
   const { output, awaited, statsFile, ...given } = request;
   const options = withDefaults(CAPTURE_DEFAULTS, given);
   const absent = awaited && options.device !== 'any' && readNetDevice(options.device)?.up !== true;
   if (absent) findings.note(`${options.device}: not there or not up, the capture would wait for it`);
   const filter = absent ? undefined : await findings.attempt(() => compileFilter(options));
   if (filter !== undefined) await checkSource(options, filter, findings);
-  else for (const wrong of wrongExpressions(options)) findings.add(wrong);
+  else
+    await findings.attempt(() => {
+      for (const wrong of wrongExpressions(options)) findings.add(wrong);
+    });
   const account = await findings.attempt(() => findAccount(options.user));
   await checkOutput(output, account, findings);
   if (statsFile !== undefined) await findings.attempt(() => checkDirectory(dirname(statsFile)));

@@ -12,6 +12,7 @@ import { pcap_findalldevs } from '../native/libpcap.ts';
 import { readNetDevice } from '../native/netdevice.ts';
 import { CAPTURE_FLAGS, type CaptureFlags } from './capture-flags.ts';
 import { captureOptionsOf, filterOptionsOf } from './capture-request.ts';
+import { offeredTimestampType } from './devices.ts';
 import { DEFAULT_STATS_INTERVAL_SEC } from './reports.ts';
 
 /** Prints to stdout. @throws OptionError, CaptureError ERR_OPTION: what goes wrong before anything is opened */
@@ -34,14 +35,18 @@ function inForce(flags: CaptureFlags, output: OutputOptions): CaptureFlags {
   const { device, linktype, ringMemory } = options;
   const cooked = linktype ?? (device === 'any' ? COOKED : undefined);
   const { rotateSec, fileMode, sync } = SERIES_DEFAULTS;
+  const { j, ...others } = flags;
+  const there = isThere(device);
+  const timestampType = j === undefined || !there ? j : offeredTimestampType(nameOf(device), j);
   return {
     interface: device,
     Q: 'inout',
-    ...(isThere(device) && { engine: chooseEngine({ ...options, timestampType: flags.j }, device, true, false) }),
+    ...(timestampType !== undefined && { j: timestampType }),
+    ...(there && { engine: chooseEngine({ ...options, timestampType }, device, true, false) }),
     ...(cooked !== undefined && { y: cooked }),
     ...(output.kind === 'series' && { w: DEFAULT_SERIES, rotate: rotateSec, fileMode, sync }),
     ...(flags.statsFile !== undefined && { statsInterval: DEFAULT_STATS_INTERVAL_SEC }),
-    ...flags,
+    ...others,
     ringMemory,
   };
 }

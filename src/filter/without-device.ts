@@ -10,7 +10,7 @@ import { compileOffline } from './offline.ts';
 /** https://www.tcpdump.org/linktypes.html: Ethernet first, whose message is shown; raw IP, as of tunnels; what `any` has. */
 const LINKTYPES: readonly number[] = [1, 101, LINKTYPE_LINUX_SLL2];
 
-/** Yields what is wrong, in order: OptionError, CaptureError ERR_FILTER. @throws CaptureError ERR_LIBPCAP */
+/** Yields what is wrong, in order: OptionError, CaptureError ERR_FILTER. @throws OptionError for the link type, CaptureError ERR_LIBPCAP */
 export function* wrongExpressions(options: FilterOptions): Generator<CaptureError> {
   const { expression, exclude, snaplenFor = [], linktype } = options;
   const linktypes = linktype === undefined ? LINKTYPES : [linktypeNamed(linktype)];

@@ -67,7 +67,7 @@ export function checkFile(path: string, noClobber = false): void {
 export function checkSeries(name: SavefileName): string[] {
   const { directory, series } = name;
   if (!systemErrors(() => exists(directory))) {
-    checkDirectory(nearest(directory));
+    checkDirectory(systemErrors(() => nearest(directory)));
     return [];
   }
   checkDirectory(directory);
@@ -81,7 +81,9 @@ export function checkSeries(name: SavefileName): string[] {
       ...(holder === undefined
         ? []
         : [`${holder} is writing this series now: a capture can begin when that has ended`]),
-      ...(closed === 0 ? [] : [`${directory}: ${closed} files of the series can't be read, and so are not counted`]),
+      ...(closed === 0
+        ? []
+        : [`${directory}: files of the series that can't be read, and so are not counted: ${closed}`]),
     ];
   });
 }
@@ -101,7 +103,7 @@ function lockHolder(path: string): string | undefined {
   if (!exists(path)) return undefined;
   const fd = openSync(path, O_RDWR | O_NOFOLLOW);
   try {
-    const pid = readFileSync(fd, 'latin1').trim();
+    const pid = Number.parseInt(readFileSync(fd, 'latin1'), 10);
     const held = new RegExp(`FLOCK +ADVISORY +WRITE +${pid} [0-9a-f]+:[0-9a-f]+:${fstatSync(fd).ino} `);
     return held.test(kernelLocks()) ? `${path}: process ${pid}` : undefined;
   } finally {

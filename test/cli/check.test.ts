@@ -147,6 +147,13 @@ test('without the permission to capture the filter is judged all the same', asyn
   expect(both).toMatchObject({ code: 2, stderr: expect.stringMatching(/^.*CAP_NET_RAW.*\n.*syntax error\n$/) });
 });
 
+test('without libpcap all else is judged', async () => {
+  const hide = `for f in $(/sbin/ldconfig -p | sed -n 's/.*libpcap\\.so.* => //p'); do mount --bind /dev/null "$f"; done`;
+  const ended = await check(['-w', 'absent/x.pcap'], 'unshare', '-m', 'sh', '-ec', `${hide}; exec "$@"`, 'sh');
+  const lines = ['libpcap not found: apt install libpcap0.8', 'absent: No such file or directory', ''];
+  expect(ended).toEqual({ code: 1, stdout: '', stderr: lines.map((line) => line && `tsnetpcap: ${line}`).join('\n') });
+});
+
 test('a file system that is read-only', async () => {
   const prefix = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs -o ro none "$0" && cd "$0" && exec "$@"', home];
   expect(await check(['-w', 'x-%s.pcap'], ...prefix)).toMatchObject({
@@ -201,7 +208,7 @@ test('savefiles that the user can’t read are said', async () => {
   expect(await ours(['--check', '-s', '96', '-w', 'own/x-%s.pcap', '-Z', USER])).toEqual({
     code: 0,
     stdout: READY,
-    stderr: "tsnetpcap: own: 1 files of the series can't be read, and so are not counted\n",
+    stderr: "tsnetpcap: own: files of the series that can't be read, and so are not counted: 1\n",
   });
   writeFileSync(join(directory, 'x.ledger.jsonl'), '', { mode: 0o600 });
   expect(await ours(['--check', '-w', 'own/x-%s.pcap', '-Z', USER])).toMatchObject({

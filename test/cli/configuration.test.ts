@@ -66,7 +66,7 @@ const EVERYTHING = `-i any -s 0x80 -p -Q in --wait-for-interface --exit-on-down 
 
 test.each([
   ['everything', EVERYTHING.replace(/\n\s*/g, ' ')],
-  ['libpcap', '-i lo -I -j adapter -w x-%s'],
+  ['libpcap', '-i lo -I -w x-%s'],
   ['-C with a unit', '-w x -C 500k -W 10'],
   ['-C and -G', '-w x-%s -C 3 -G 60'],
   ['--min-free in bytes', '--min-free 5GB'],
@@ -86,6 +86,13 @@ test('every option of a capture that is given is printed', async () => {
       (name) => !CAPTURE_FLAGS.some((flag) => flag.name === name && spellings(flag).some((s) => names.includes(s))),
     );
   expect(missing.filter((name) => ![...elsewhere, ...silent].includes(name))).toEqual([]);
+});
+
+test('a type of timestamps that the interface has not is said, and does not hold', async () => {
+  const argv = [process.execPath, PROGRAM, '--print-config', '-i', 'lo', '-w', 'x', '-j', 'adapter'] as const;
+  const { code, stdout, stderr } = await Program.run(undefined, [...argv]);
+  expect([code, stderr]).toEqual([0, expect.stringContaining("set timestamp type 'adapter' on lo")]);
+  expect(stdout.trimEnd().split('\n')).toEqual(await printed('-i lo -w x'));
 });
 
 test('what options make of each other is refused as a capture would', async () => {
