@@ -18,7 +18,10 @@ export interface CaptureOptions extends FilterOptions, EngineOptions {
   readonly exitOnDown: boolean;
   /** Where the packets go. It has no default. */
   readonly output: OutputOptions | PacketConsumer;
-  /** Name of the user that the process becomes once packets can come; ignored where it is not root's. Default none. */
+  /**
+   * Name of the user that the process becomes once packets can come, for good: no capability is left, no_new_privs is set for
+   * all threads, and a seccomp filter, which allows everything. Ignored where the process is not root's. Default none.
+   */
   readonly user: string | undefined;
   /** Stop after so many packets. Default Infinity, never. */
   readonly count: number;

@@ -81,13 +81,18 @@ export function isPacketSocket(fd: number): boolean {
   return new DataView(domain.buffer).getInt32(0, true) === AF_PACKET;
 }
 
-/** Attaches classic BPF instructions, `struct sock_filter` after `struct sock_filter` (8 bytes each). */
-export function attachFilter(fd: number, instructions: Uint8Array): void {
-  const sock_fprog = new Uint8Array(16); // <linux/filter.h>: unsigned short len; struct sock_filter *filter
-  const view = new DataView(sock_fprog.buffer);
+/** struct sock_fprog of <linux/filter.h> for `struct sock_filter` after `struct sock_filter`, which must outlive it. */
+export function sock_fprog(instructions: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(16); // unsigned short len; struct sock_filter *filter
+  const view = new DataView(bytes.buffer);
   view.setUint16(0, instructions.byteLength / 8, true);
   view.setBigUint64(8, koffi.address(instructions), true);
-  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, sock_fprog, 'SO_ATTACH_FILTER');
+  return bytes;
+}
+
+/** Attaches classic BPF instructions, `struct sock_filter` after `struct sock_filter` (8 bytes each). */
+export function attachFilter(fd: number, instructions: Uint8Array): void {
+  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, sock_fprog(instructions), 'SO_ATTACH_FILTER');
 }
 
 export function bind(fd: number, address: Uint8Array): void {

@@ -23,6 +23,7 @@ import { getpwnam } from '../../src/native/passwd.ts';
 import { type Ended, PROGRAM, Program } from '../program.ts';
 import { MICRO, makeSavefile } from '../savefile/reading/make-savefile.ts';
 import { expectReadable, savefilesIn } from '../savefile.ts';
+import { CAP_NET_RAW, confinement, threadConfinement } from '../service/confinement.ts';
 
 const USER = 'nobody';
 const { pw_uid: uid = 0, pw_gid: gid = 0 } = getpwnam(USER) ?? {};
@@ -72,13 +73,14 @@ test.each([
 ])('%s', async (_, path, options) => {
   const program = await capture(['-i', 'cap0', '-Z', USER, '-w', path(), ...options]);
   try {
-    const tasks = `/proc/${program.process.pid}/task`;
-    for (const task of readdirSync(tasks)) {
-      const status = readFileSync(join(tasks, task, 'status'), 'latin1');
-      expect(status).toMatch(new RegExp(`^Uid:(\\t${uid}){4}\\nGid:(\\t${gid}){4}$`, 'm'));
-      expect(status).toMatch(new RegExp(`^Groups:\\t${gid} $`, 'm'));
-      expect(status).toMatch(/^CapEff:\t0+$/m);
+    const { threads, main } = confinement(program.process.pid ?? 0);
+    expect(threads.length).toBeGreaterThan(5); // event loop, libuv's pool, V8's helpers
+    for (const thread of threads) {
+      expect(thread).toMatchObject({ uids: [uid, uid, uid, uid], gids: [gid, gid, gid, gid], groups: [gid] });
+      const none = { permitted: [], effective: [], inheritable: [], ambient: [] };
+      expect(thread).toMatchObject({ ...none, noNewPrivileges: true, seccomp: 'filter' });
     }
+    expect(main.bounding).toEqual([]);
     expect(await offer(lab, { count: 100 })).toBe(100);
     expect(await program.stop()).toEqual({ captured: 100, received: 100, dropped: 0 });
     const directory = path().startsWith(own) ? own : foreign;
@@ -89,6 +91,55 @@ test.each([
   } finally {
     await program.kill();
   }
+});
+
+test('root stays root, as with tcpdump', async () => {
+  const program = await capture(['-i', 'cap0', '-Z', 'root', '-w', join(own, 'f'), '-C', '1']);
+  try {
+    const { uids, effective, noNewPrivileges } = confinement(program.process.pid ?? 0).main;
+    expect({ uids, noNewPrivileges }).toEqual({ uids: [0, 0, 0, 0], noNewPrivileges: false });
+    expect(effective).toContain(CAP_NET_RAW);
+    await program.stop();
+  } finally {
+    await program.kill();
+  }
+});
+
+test('what -z runs is the user, and can get nothing back', async () => {
+  const command = join(root, 'command');
+  writeFileSync(command, '#!/bin/sh\ncat /proc/self/status > "$1.status"\n');
+  chmodSync(command, 0o755);
+  const program = await capture(['-i', 'cap0', '-Z', USER, '-w', join(own, 's-%Y.pcap'), '--ring', '3', '-z', command]);
+  try {
+    await program.stop();
+    const [status = ''] = readdirSync(own).filter((name) => name.endsWith('.status'));
+    expect(threadConfinement(readFileSync(join(own, status), 'latin1'))).toEqual({
+      uids: [uid, uid, uid, uid],
+      gids: [gid, gid, gid, gid],
+      groups: [gid],
+      permitted: [],
+      effective: [],
+      inheritable: [],
+      ambient: [],
+      bounding: [],
+      noNewPrivileges: true,
+      seccomp: 'filter',
+    });
+  } finally {
+    await program.kill();
+  }
+});
+
+test.each([
+  [
+    'capabilities survive the change of user',
+    ['--securebits', '+no_setuid_fixup'],
+    /thread \d+ has CapPrm [\da-f]+ instead/,
+  ],
+])('it ends where %s', async (_, setpriv, said) => {
+  const args = [process.execPath, ours, '-i', 'cap0', '-Z', USER, '-w', join(own, 'one.pcap')];
+  const ended = await Program.run(lab, ['setpriv', ...setpriv, '--', ...args]);
+  expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(said) });
 });
 
 test('the user needs no privilege for an interface that was removed and comes again', async () => {
