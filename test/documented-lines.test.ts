@@ -18,6 +18,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildFrame } from '../bench/frames.ts';
 import { Lab } from '../bench/lab.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { CAPTURE_FLAGS } from '../src/cli/capture-flags.ts';
+import { spellings } from '../src/cli/flag.ts';
 import { PcapWriter } from '../src/pcap-writer.ts';
 import { PROGRAM, Program } from './program.ts';
 
@@ -165,4 +167,28 @@ test('what the README runs by npm, or links to, is there', () => {
   expect(named.filter((name) => !scripts.includes(name))).toEqual([]);
   const links = [...README.matchAll(/\]\(([^):]+)\)/g)].map(([, path = '']) => path);
   expect(links.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test('the options of the README are there, and have the defaults that it says', async () => {
+  const table = README.slice(README.indexOf('## Options'), README.indexOf('## What is counted'));
+  const rows = [...table.matchAll(/^\| (.*?(?<!\\)) \| (.*?) \| .* \|$/gm)].flatMap(([, names = '', told = '']) =>
+    [...names.matchAll(/`(--?[\w-]+)/g)].map(([, name = '']) => [name, told] as const),
+  );
+  expect(rows.length).toBeGreaterThan(25);
+  const flagOf = (name: string): (typeof CAPTURE_FLAGS)[number] | undefined =>
+    CAPTURE_FLAGS.find((flag) => spellings(flag).includes(name));
+  expect(rows.filter(([name]) => flagOf(name) === undefined)).toEqual([]);
+  const argv = [process.execPath, PROGRAM, '--print-config', '-w', 'x-%s'] as const;
+  const { stdout } = await Program.run(undefined, [...argv]);
+  const held = new Map(stdout.split('\n').map((line) => [line.split(' ')[0] ?? '', line.split(' ')[1] ?? '']));
+  const unset = ['', 'no', 'none', 'all', 'never'];
+  for (const [name, told] of rows) {
+    const flag = flagOf(name);
+    const value = spellings(flag ?? {})
+      .map((each) => held.get(each))
+      .find((each) => each !== undefined);
+    const parse = (text: string): unknown => flag?.parse?.(name, text) ?? text;
+    if (unset.includes(told)) expect([name, name === '-w' ? undefined : value]).toEqual([name, undefined]);
+    else expect([name, value === undefined ? value : parse(value)]).toEqual([name, parse(told.replaceAll('`', ''))]);
+  }
 });
