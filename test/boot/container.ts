@@ -30,6 +30,8 @@ export interface ContainerOptions {
   readonly network?: string;
   /** Further arguments of systemd-nspawn: `--bind=/dev/kmsg`. */
   readonly nspawn?: readonly string[];
+  /** A directory in it, `/rw`: what is written elsewhere is gone at the next boot. Default: all stays. */
+  readonly kept?: string;
 }
 
 export class Container {
@@ -39,10 +41,12 @@ export class Container {
   #nspawn: Program | undefined;
   #init = 0;
 
-  private constructor({ name, network, nspawn = [] }: ContainerOptions) {
+  private constructor({ name, network, nspawn = [], kept }: ContainerOptions) {
     this.name = name;
     const directory = mkdtempSync(join(DISK, `tsnetpcap-${name}-`));
     for (const part of ['upper', 'work', 'root']) mkdirSync(join(directory, part));
+    const stays = join(directory, 'kept');
+    if (kept !== undefined) mkdirSync(stays);
     const group = `tsnetpcap-${name}-${randomBytes(3).toString('hex')}`;
     const groups = hierarchies().map((hierarchy) => join(hierarchy, group));
     for (const path of groups) mkdirSync(path);
@@ -52,8 +56,9 @@ export class Container {
     });
     const wire = network === undefined ? '--private-network' : `--network-namespace-path=/run/netns/${network}`;
     const enter = ['sh', '-ec', ENTER, 'sh', ...groups, '--'] as const;
-    const apart = ['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child'];
-    this.#command = [...enter, ...apart, 'sh', START, name, directory, wire, ...nspawn];
+    const apart = ['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--mount-proc', '--kill-child'];
+    const binds = kept === undefined ? [] : [`--bind=${stays}:${kept}`];
+    this.#command = [...enter, ...apart, 'sh', START, name, directory, wire, ...binds, ...nspawn];
   }
 
   /** Boots one. Whoever has it must `remove` it. Rejects with all it said when it has not come up. */

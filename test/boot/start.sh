@@ -1,10 +1,14 @@
 #!/bin/sh
 # start.sh NAME DIRECTORY ARGUMENT...: boots a container on an overlay of this machine's root; what it writes is kept in
-# DIRECTORY/upper. ARGUMENTs are systemd-nspawn's. test/boot/container.ts runs it in mount and process namespaces of its
+# DIRECTORY/upper, or only in DIRECTORY/kept where there is such a directory. ARGUMENTs are systemd-nspawn's. test/boot/container.ts runs it in mount and process namespaces of its
 # own, as their first process: its end is that of all that is in there, mounts included.
 set -eu
 name=$1 directory=$2 root=$2/root
 shift 2
+if [ -e "$directory/kept" ]; then
+  rm -rf "$directory/upper" "$directory/work" "$directory/prepared"
+  mkdir "$directory/upper" "$directory/work"
+fi
 mount -t overlay overlay -o "lowerdir=/,upperdir=$directory/upper,workdir=$directory/work" "$root"
 
 # It is not this machine: none of its services and timers is enabled, and its identity and journal stay outside.
