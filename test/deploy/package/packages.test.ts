@@ -1,5 +1,5 @@
 // What `npm run package` makes: the same bytes wherever and whenever it is run, the same files in every kind of package, and of
-// the maintainer scripts and dependencies what can be seen without installing. test/boot/ installs the Debian package.
+// the maintainer scripts and dependencies what can be seen without installing; life.test.ts installs the Debian package.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
