@@ -54,16 +54,19 @@ export function build(root: string, directory: string, epoch: number): Build {
 /** Fetched by npm, whose cache has it the next time: `npm ci` installs that of this machine only. */
 function koffiBinary(root: string, directory: string, architecture: Architecture['node']): string {
   const name = `@koromix/koffi-linux-${architecture}`;
-  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  const { version, integrity } = lock.packages[`node_modules/${name}`];
+  const lock: {
+    readonly packages: Readonly<Record<string, { readonly version: string; readonly integrity: string }>>;
+  } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const locked = lock.packages[`node_modules/${name}`];
+  if (locked === undefined) throw new Error(`${name} is not in package-lock.json`);
+  const { version, integrity } = locked;
   const home = join(directory, `koffi-${architecture}`);
   mkdirSync(home);
   const pack = ['pack', '--silent', '--prefer-offline', '--ignore-scripts', '--pack-destination', home];
   execFileSync('npm', [...pack, `${name}@${version}`], { stdio: ['ignore', 'ignore', 'inherit'] });
   const [tarball = ''] = readdirSync(home);
-  const digest = `sha512-${createHash('sha512')
-    .update(readFileSync(join(home, tarball)))
-    .digest('base64')}`;
+  const bytes = readFileSync(join(home, tarball));
+  const digest = `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
   if (digest !== integrity) throw new Error(`${name}@${version} is ${digest}, and ${integrity} in package-lock.json`);
   const member = `package/linux_${architecture}/koffi.node`;
   execFileSync('tar', ['-xzf', join(home, tarball), '-C', home, member]);
