@@ -10,9 +10,14 @@ import { planSeries, type SeriesOutput, type SyncPolicy } from './series-options
 export const DEFAULT_SERIES = '/var/log/netpcap/pcap-%Y%m%d%H%M%S.pcap';
 const LONGEST_HEADERS: number = FILE_HEADER_LENGTH + RECORD_HEADER_LENGTH;
 
-/** `file`: one savefile, emptied first unless `noClobber`, `-` for stdout. */
+/** `file`: one savefile, emptied first unless `noClobber`, `-` for stdout; `neverBlock` as savefile/single-file.ts has it. */
 export type OutputOptions =
-  | { readonly kind: 'file'; readonly path: string; readonly noClobber?: boolean | undefined }
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly noClobber?: boolean | undefined;
+      readonly neverBlock?: boolean | undefined;
+    }
   | TcpdumpOutput
   | SeriesOutput;
 

@@ -50,6 +50,10 @@ export class PacketOutput implements SessionOutput {
     throw new Error('unreachable: it is never stuck');
   }
 
+  waitForRoom(): boolean {
+    return false;
+  }
+
   /** Only the count limits it, and then the capture is over. */
   cut(): boolean {
     return false;

@@ -178,7 +178,7 @@ export class CaptureSession {
       this.#output.lose(() => this.#source.drain(this.#output, LOST_SHARE));
     else {
       await this.#attend(() => this.#source.look());
-      await setTimeout(HELD_WAIT_MS);
+      if (!this.#output.waitForRoom(HELD_WAIT_MS)) await setTimeout(HELD_WAIT_MS);
     }
   }
 

@@ -45,7 +45,10 @@ async function run(request: CaptureRequest, device: string, flags: CaptureFlags)
   const series = request.output.kind === 'series';
   const manager = await findServiceManager(notice);
   if (flags.waitForInterface && !(await interfaceCame(device, series, manager, notice))) return;
-  const { session, source, output, description } = await openCapture(request, notice);
+  // Who reads `-w -` or a FIFO slowly must not stop the loop that the manager hears of.
+  const watched = request.output.kind === 'file' && manager?.watched === true;
+  const asked = watched ? { ...request, output: { ...request.output, neverBlock: true } } : request;
+  const { session, source, output, description } = await openCapture(asked, notice);
   let reported: { readonly statistics?: SessionStatistics; readonly atMs: number } = { atMs: performance.now() };
   let stoppedMs = Number.POSITIVE_INFINITY;
   const offSignals = onSignals({

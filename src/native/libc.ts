@@ -44,6 +44,7 @@ const closeFn = libc.func('int close(int fd)');
 const mmapFn = libc.func('void *mmap(void *address, size_t length, int prot, int flags, int fd, int64_t offset)');
 const munmapFn = libc.func('int munmap(void *address, size_t length)');
 const fallocateFn = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
+const fcntlFn = libc.func('int fcntl(int fd, int command, int argument)');
 const flockFn = libc.func('int flock(int fd, int operation)');
 const fmemopenFn = libc.func('void *fmemopen(void *buffer, size_t size, const char *mode)');
 const fcloseFn = libc.func('int fclose(void *stream)');
@@ -176,6 +177,16 @@ export function fallocate(fd: number, offset: number, length: number): void {
   if (fallocateFn(fd, FALLOC_FL_KEEP_SIZE, offset, length) < 0) throw syscallError('fallocate');
 }
 
+const F_GETFL = 3;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
+
+/** From now on calls on this descriptor, and on all that share its open file, fail with EAGAIN where they would wait. */
+export function setNonBlocking(fd: number): void {
+  const flags: number = fcntlFn(fd, F_GETFL, 0);
+  if (flags < 0 || fcntlFn(fd, F_SETFL, flags | O_NONBLOCK) < 0) throw syscallError('fcntl');
+}
+
 const LOCK_EX_NB = 6;
 
 /** Takes the file's lock for as long as the descriptor is open; false when another process has it. flock(2) */
@@ -204,6 +215,7 @@ export function fclose(stream: FILE): void {
 }
 
 export const POLLIN = 1;
+export const POLLOUT = 4;
 export const POLLERR = 8;
 
 /**

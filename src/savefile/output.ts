@@ -119,6 +119,11 @@ export abstract class Output implements RecordSink {
   /** Storage has failed: whether the capture goes on, and the records are to be offered again. */
   protected abstract survives(failure: SyscallError): boolean;
 
+  /** Where it can be told when more will be taken, waits for that, no longer than this; else false, at once. */
+  waitForRoom(_timeoutMs: number): boolean {
+    return false;
+  }
+
   abstract cut(sec: number): boolean;
   /** Time has passed `dueMs` and everything older has been written. */
   abstract due(nowMs: number): void;

@@ -15,7 +15,8 @@ const ONCE: ReadonlySet<string> = new Set([READY, STOPPING]);
 export class ServiceManager {
   readonly #socket: UnixDatagram;
   readonly #notice: (text: string) => void;
-  readonly #watched: boolean;
+  /** It wants to hear from us again and again, or ends us. */
+  readonly watched: boolean;
   readonly #everyMs: number;
   /** By the monotonic clock: when to tell next. */
   #dueMs = 0;
@@ -29,7 +30,7 @@ export class ServiceManager {
   private constructor(socket: UnixDatagram, watchdogMs: number | undefined, notice: (text: string) => void) {
     this.#socket = socket;
     this.#notice = notice;
-    this.#watched = watchdogMs !== undefined;
+    this.watched = watchdogMs !== undefined;
     this.#everyMs = Math.min(STATUS_MS, (watchdogMs ?? Number.POSITIVE_INFINITY) * WATCHDOG_SHARE);
   }
 
@@ -75,7 +76,7 @@ export class ServiceManager {
     if (nowMs < this.#dueMs) return;
     this.#dueMs = nowMs + this.#everyMs;
     const text = status();
-    const lines = this.#watched ? ['WATCHDOG=1'] : [];
+    const lines = this.watched ? ['WATCHDOG=1'] : [];
     if (text !== this.#status) lines.push(`STATUS=${text}`);
     this.#status = text;
     this.#tell(...lines);

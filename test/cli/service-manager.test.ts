@@ -1,13 +1,17 @@
 // What a capture tells the service manager while it is ready, waits, is away from its disk or its interface, and ends. Live,
 // in a lab; needs root, and fails without it. The real systemd is in test/boot.
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -144,6 +148,28 @@ test('it lives on while the disk is full', async () => {
   } finally {
     await program.kill();
     disk.unmount();
+  }
+});
+
+test('it lives on while nobody reads its pipe, and loses nothing', async () => {
+  const fifo = join(directory, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const program = start(['-i', 'cap0', '-w', fifo]);
+  const reader = openSync(fifo, 'r');
+  try {
+    await manager.says(/^READY=1$/);
+    expect(await offer(lab, { count: 1000 })).toBe(1000);
+    await manager.says(/^WATCHDOG=1$/, manager.lines.length); // by then the pipe is full
+    await livesOn();
+    const copy = join(home, 'copy.pcap');
+    const copying = Program.run(undefined, ['sh', '-c', `cat > '${copy}'`], { stdin: reader });
+    await program.until(() => existsSync(copy) && statSync(copy).size === 24 + 1000 * (16 + 128));
+    expect(await program.stop()).toEqual({ captured: 1000, received: 1000, dropped: 0 });
+    expect(await copying).toMatchObject({ code: 0 });
+    expectReadable(copy, 1000);
+  } finally {
+    await program.kill();
+    closeSync(reader);
   }
 });
 
