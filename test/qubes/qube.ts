@@ -1,6 +1,6 @@
 // One qube of the lab (lab.ts): a booted systemd whose root is as new at each start, but for /rw, as an app qube's. What
 // Qubes itself does at a qube's start is in guest/: services, bind-dirs, the firewall's user script, rc.local.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Container } from '../boot/container.ts';
@@ -54,6 +54,16 @@ export class Qube {
     const file = join(this.#database, path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, value);
+  }
+
+  /** What `set` has set. */
+  get(path: string): string | undefined {
+    const file = join(this.#database, path);
+    return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  }
+
+  unset(path: string): void {
+    rmSync(join(this.#database, path), { force: true });
   }
 
   /** Nothing when it runs. */

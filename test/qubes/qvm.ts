@@ -100,11 +100,17 @@ async function list(words: readonly string[], qubes: Qubes): Promise<string> {
 }
 
 async function features(words: readonly string[], qubes: Qubes): Promise<string> {
-  const { rest } = read(words);
+  const { options, rest } = read(words, new Set());
   const [name, feature = '', value] = rest;
   const qube = find(qubes, name);
-  if (value === undefined) throw new Refusal(1, `no value for ${feature} here`);
-  qube.set(`/${feature.replace(/^vm-config\./, 'vm-config/').replace(/^service\./, 'qubes-service/')}`, value);
+  const path = `/${feature.replace(/^vm-config\./, 'vm-config/').replace(/^service\./, 'qubes-service/')}`;
+  if (has(options, '-D', '--delete', '--default', '--unset')) qube.unset(path);
+  else if (value !== undefined) qube.set(path, value);
+  else {
+    const current = qube.get(path);
+    if (current === undefined) throw new Refusal(1, `${name} has no feature '${feature}'`);
+    return `${current}\n`;
+  }
   return '';
 }
 

@@ -1,0 +1,161 @@
+# Takes away what full-netlog.sls has put into dom0 and the qubes. Savefiles, logs and what is in the vault are left.
+# The pillar must say what it said then.
+#
+#   sudo qubesctl state.show_sls qubes.monitor.full-netlog-remove
+#   sudo qubesctl --show-output state.sls qubes.monitor.full-netlog-remove
+#
+# Rendered by `npm run build:sls` from src/netlog/ and deploy/: changes are made there.
+{%- set id = grains['id'] %}
+{%- set netlog = dict({
+  'mode': 'rw',
+  'templates': [],
+  'capture': ['sys-dns', 'sys-vpn'],
+  'nftlog': {'sys-firewall': 'SYSFW', 'sys-net': 'SYSNET'},
+  'vault': 'secrets-vault',
+  'work': 'work',
+  'at': '03:35',
+  'snaplen': 96,
+  'ring': 48,
+  'skip_qube_ranges': false,
+  'options': '',
+}, **salt['pillar.get']('netlog', {})) %}
+
+{#- who gets files, and which; in a template, what runs is decided by services of its qubes #}
+{%- set qubes = {} %}
+{%- if netlog.mode == 'template' %}
+{%- for qube in netlog.templates %}{% do qubes.update({qube: ['template', 'source', 'capture', 'nftlog']}) %}{% endfor %}
+{%- set activate = '/usr/lib/netlog/activate' %}
+{%- else %}
+{%- for qube in netlog.capture %}{% do qubes.setdefault(qube, ['source']).append('capture') %}{% endfor %}
+{%- for qube in netlog.nftlog %}{% do qubes.setdefault(qube, ['source']).append('nftlog') %}{% endfor %}
+{%- set activate = '/rw/config/rc.local.d/50-netlog.rc' %}
+{%- endif %}
+{%- do qubes.setdefault(netlog.work, []).append('work') %}
+
+{#- where each set of files is put: in a qube at once, in dom0 where qubes-netlogs-deploy takes it from #}
+{%- set roots = {} %}
+{%- if id == 'dom0' %}
+{%- do roots.update({'dom0': ''}) %}
+{%- for roles in qubes.values() %}{% for role in roles %}{% do roots.update({role: '/usr/local/lib/qubes-netlogs/' ~ role}) %}{% endfor %}{% endfor %}
+{%- else %}
+{%- for role in qubes.get(id, []) %}{% do roots.update({role: ''}) %}{% endfor %}
+{%- endif %}
+{%- set release_file = '/rw/config/netlog/release' if netlog.mode == 'rw' else '/usr/lib/netlog/release' %}
+{%- set skipped = '--exclude 10.137.0.0/16 --exclude 10.138.0.0/16 --exclude 10.139.0.0/16 --exclude fd09:24ef:4179::/48 ' if netlog.skip_qube_ranges else '' %}
+{%- if id == 'dom0' %}
+{%- for qube in qubes %}
+
+netlog-remove-{{ qube }}:
+  cmd.run:
+    - name: /usr/local/sbin/qubes-netlogs-deploy --remove {{ qube }}
+    - onlyif: test -e /usr/local/lib/qubes-netlogs/qubes
+{%- endfor %}
+{%- for qube in netlog.capture %}
+
+netlog-service-netpcap-{{ qube }}:
+  qvm.service:
+    - name: {{ qube }}
+    - default:
+      - netpcap
+{%- endfor %}
+{%- for qube in netlog.nftlog %}
+
+netlog-service-netlog-{{ qube }}:
+  qvm.service:
+    - name: {{ qube }}
+    - default:
+      - netlog
+
+netlog-prefix-{{ qube }}:
+  qvm.features:
+    - name: {{ qube }}
+    - default:
+      - vm-config.netlog-prefix
+{%- endfor %}
+
+netlog-payload:
+  file.absent:
+    - name: /usr/local/lib/qubes-netlogs
+{%- elif 'source' in roots %}
+
+netlog-activate:
+  cmd.run:
+    - name: {{ activate }} --remove
+    - onlyif: test -e {{ activate }}
+{%- endif %}
+{%- if 'dom0' in roots %}
+
+netlog-dom0-qubes-netlogs-deploy:
+  file.absent:
+    - name: {{ roots.dom0 }}/usr/local/sbin/qubes-netlogs-deploy
+{%- endif %}
+{%- if id != 'dom0' %}
+{%- if 'template' in roots %}
+{%- if netlog.mode == 'template' %}
+
+netlog-template-activate:
+  file.absent:
+    - name: {{ roots.template }}/usr/lib/netlog/activate
+{%- endif %}
+{%- endif %}
+{%- if 'source' in roots %}
+{%- if netlog.mode == 'rw' %}
+
+netlog-source-50-netlog.rc:
+  file.absent:
+    - name: {{ roots.source }}/rw/config/rc.local.d/50-netlog.rc
+{%- endif %}
+{%- endif %}
+{%- if 'capture' in roots %}
+
+netlog-capture-netpcap.default:
+  file.absent:
+    - name: {{ roots.capture }}{{ '/rw/config/netlog/netpcap.default' if netlog.mode == 'rw' else '/usr/lib/netlog/netpcap.default' }}
+{%- if netlog.mode == 'rw' %}
+
+netlog-capture-netpcap.service:
+  file.absent:
+    - name: {{ roots.capture }}/rw/config/netlog/netpcap.service
+
+netlog-capture-50-qubes.conf:
+  file.absent:
+    - name: {{ roots.capture }}/rw/config/netlog/netpcap.service.d/50-qubes.conf
+
+netlog-capture-netpcap.conf:
+  file.absent:
+    - name: {{ roots.capture }}/rw/config/netlog/sysusers.d/netpcap.conf
+
+netlog-capture-50_netpcap.conf:
+  file.absent:
+    - name: {{ roots.capture }}/rw/config/qubes-bind-dirs.d/50_netpcap.conf
+
+netlog-capture-tsnetpcap:
+  file.absent:
+    - name: {{ roots.capture }}/usr/local/bin/tsnetpcap
+{%- endif %}
+{%- if netlog.mode == 'template' %}
+
+netlog-capture-50-qubes.conf:
+  file.absent:
+    - name: {{ roots.capture }}/etc/systemd/system/netpcap.service.d/50-qubes.conf
+{%- endif %}
+{%- endif %}
+{%- if 'nftlog' in roots %}
+{%- endif %}
+{%- if 'work' in roots %}
+{%- endif %}
+{%- if 'source' in roots %}
+
+netlog-/rw/config/netlog:
+  file.absent:
+    - name: /rw/config/netlog
+
+netlog-/usr/local/lib/tsnetpcap:
+  file.absent:
+    - name: /usr/local/lib/tsnetpcap
+
+netlog-/usr/lib/netlog:
+  file.absent:
+    - name: /usr/lib/netlog
+{%- endif %}
+{%- endif %}

@@ -1,0 +1,639 @@
+# Packet captures in sys-dns and sys-vpn, packet logs in sys-firewall and sys-net, and a nightly backup of both to a vault.
+# For dom0, which brings the qubes their files itself. It works in a qube as well:
+#   sudo qubesctl --skip-dom0 --targets=sys-dns,sys-vpn,sys-firewall,sys-net,work state.sls qubes.monitor.full-netlog
+#
+#   sudo qubesctl state.show_sls qubes.monitor.full-netlog
+#   sudo qubesctl --show-output state.sls qubes.monitor.full-netlog
+#
+# Rendered by `npm run build:sls` from src/netlog/ and deploy/: changes are made there.
+{%- set id = grains['id'] %}
+{%- set netlog = dict({
+  'mode': 'rw',
+  'templates': [],
+  'capture': ['sys-dns', 'sys-vpn'],
+  'nftlog': {'sys-firewall': 'SYSFW', 'sys-net': 'SYSNET'},
+  'vault': 'secrets-vault',
+  'work': 'work',
+  'at': '03:35',
+  'snaplen': 96,
+  'ring': 48,
+  'skip_qube_ranges': false,
+  'options': '',
+}, **salt['pillar.get']('netlog', {})) %}
+
+{#- who gets files, and which; in a template, what runs is decided by services of its qubes #}
+{%- set qubes = {} %}
+{%- if netlog.mode == 'template' %}
+{%- for qube in netlog.templates %}{% do qubes.update({qube: ['template', 'source', 'capture', 'nftlog']}) %}{% endfor %}
+{%- set activate = '/usr/lib/netlog/activate' %}
+{%- else %}
+{%- for qube in netlog.capture %}{% do qubes.setdefault(qube, ['source']).append('capture') %}{% endfor %}
+{%- for qube in netlog.nftlog %}{% do qubes.setdefault(qube, ['source']).append('nftlog') %}{% endfor %}
+{%- set activate = '/rw/config/rc.local.d/50-netlog.rc' %}
+{%- endif %}
+{%- do qubes.setdefault(netlog.work, []).append('work') %}
+
+{#- where each set of files is put: in a qube at once, in dom0 where qubes-netlogs-deploy takes it from #}
+{%- set roots = {} %}
+{%- if id == 'dom0' %}
+{%- do roots.update({'dom0': ''}) %}
+{%- for roles in qubes.values() %}{% for role in roles %}{% do roots.update({role: '/usr/local/lib/qubes-netlogs/' ~ role}) %}{% endfor %}{% endfor %}
+{%- else %}
+{%- for role in qubes.get(id, []) %}{% do roots.update({role: ''}) %}{% endfor %}
+{%- endif %}
+{%- set release_file = '/rw/config/netlog/release' if netlog.mode == 'rw' else '/usr/lib/netlog/release' %}
+{%- set skipped = '--exclude 10.137.0.0/16 --exclude 10.138.0.0/16 --exclude 10.139.0.0/16 --exclude fd09:24ef:4179::/48 ' if netlog.skip_qube_ranges else '' %}
+{%- if 'dom0' in roots %}
+
+netlog-dom0-qubes-netlogs-deploy:
+  file.managed:
+    - name: {{ roots.dom0 }}/usr/local/sbin/qubes-netlogs-deploy
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # Brings the files of the netlog system, which full-netlog.sls has put below $PAYLOAD, into a qube, and has them take effect
+        # there. That state calls it; what a qube says is thrown away here, only its exit codes count.
+        #
+        #   qubes-netlogs-deploy QUBE            brings the files, restarts what has changed
+        #   qubes-netlogs-deploy --check QUBE    exit code 0: there is nothing to do
+        #   qubes-netlogs-deploy --remove QUBE   takes the files away again; logs are left
+        #
+        # A qube that is halted is started, and shut down in the end. $PAYLOAD/qubes has a line for each qube: its name, its user who
+        # owns the files, the program there that has them take effect ('-': none), and the directories of $PAYLOAD that it gets.
+        set -uo pipefail
+        PAYLOAD=/usr/local/lib/qubes-netlogs
+
+        fail() {
+          echo "qubes-netlogs-deploy: $*" >&2
+          exit 1
+        }
+
+        action=bring
+        case ${1-} in
+          --check | --remove)
+            action=${1#--}
+            shift
+            ;;
+        esac
+        if [ $# -ne 1 ] || [ "${1#-}" != "$1" ]; then
+          echo 'usage: qubes-netlogs-deploy [--check | --remove] QUBE' >&2
+          exit 2
+        fi
+        qube=$1
+        read -r user activate roles < <(sed -n "s/^${qube//./\\.} //p" "$PAYLOAD/qubes") || fail "$qube is not in $PAYLOAD/qubes"
+        read -ra roles <<< "$roles"
+
+        # each ARGUMENT...: find's output for the files of this qube, which are named from / on as ./usr/...
+        each() {
+          local role
+          for role in "${roles[@]}"; do
+            (cd "$PAYLOAD/$role" && find . -type f "$@") || return
+          done
+        }
+
+        # inside ARGV...: in the qube, with stdin; VMExec, so that no shell there reads what is not meant for it.
+        inside() {
+          timeout 600 qvm-run --no-gui -p -u "$user" -- "$qube" "$@" > /dev/null 2>&1
+        }
+
+        # activated ARGUMENT: nothing to do without a program for it.
+        activated() {
+          [ "$activate" = - ] || inside "$activate" "$1" < /dev/null
+        }
+
+        same_contents() {
+          each -exec sha256sum {} + | inside sh -c 'cd / && exec sha256sum --check --strict --status -'
+        }
+
+        # shellcheck disable=SC2016
+        same_modes() {
+          each -printf '%m %p\n' |
+            inside sh -c 'cd / && while read -r mode path; do [ "$(stat -c %a "$path")" = "$mode" ] || exit 1; done'
+        }
+
+        check() {
+          same_contents && same_modes && activated --check
+        }
+
+        # Files only: a directory of the archive would replace one that is a link there, as /usr/local is.
+        bring() {
+          local role
+          for role in "${roles[@]}"; do
+            (cd "$PAYLOAD/$role" && find . -type f -print0 | tar --create --owner=0 --group=0 --null --files-from=-) |
+              inside sh -c 'umask 022; exec tar --extract --preserve-permissions --no-same-owner --directory=/' ||
+              fail "$qube: the files could not be brought there"
+          done
+          activated --wait || fail "$qube: the files are there, but not all of it runs: see systemctl --failed in $qube"
+        }
+
+        # shellcheck disable=SC2016
+        remove() {
+          activated --remove
+          each -print0 | inside sh -c 'cd / && xargs -0 rm -f -- && rm -rf /rw/config/netlog /usr/local/lib/tsnetpcap /usr/lib/netlog' ||
+            fail "$qube: the files could not be removed"
+        }
+
+        qvm-check --quiet "$qube" > /dev/null 2>&1 || fail "there is no qube $qube"
+        case $activate$(qvm-ls --raw-data --fields CLASS "$qube" 2> /dev/null) in
+          /rw/*DispVM) fail "$qube is a disposable, and keeps nothing: the pillar's mode must be template" ;;
+        esac
+        qvm-check --quiet --running "$qube" > /dev/null 2>&1 ||
+          trap 'qvm-shutdown --wait "$qube" > /dev/null 2>&1' EXIT
+        case $action in
+          check) check ;;
+          remove) remove ;;
+          bring) bring ;;
+        esac
+        {%- endraw %}
+{%- endif %}
+{%- if 'template' in roots %}
+{%- if netlog.mode == 'template' %}
+
+netlog-template-activate:
+  file.managed:
+    - name: {{ roots.template }}/usr/lib/netlog/activate
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        #!/bin/sh
+        # /usr/lib/netlog/activate: in a template, installs the package that was put beside it; qubes-netlogs-deploy runs it. What it
+        # needs, Node above all, comes from the distribution by way of the updates proxy.
+        #
+        #   activate [--wait]   installs it, and enables the units, which only run in qubes that have their service
+        #   activate --check    exit code 0: that has been done, with this package
+        #   activate --remove   the opposite
+        set -u
+        home=/usr/lib/netlog
+
+        if command -v dpkg > /dev/null; then package=$home/tsnetpcap.deb; else package=$home/tsnetpcap.rpm; fi
+
+        case ${1:-} in
+          --check) sha256sum --check --status "$home/installed" 2> /dev/null ;;
+          --remove)
+            systemctl --quiet disable netpcap.service
+            rm -f "$home/installed"
+            case $package in
+              *.deb) DEBIAN_FRONTEND=noninteractive apt-get -q -y purge tsnetpcap ;;
+              *) dnf -q -y remove tsnetpcap ;;
+            esac
+            ;;
+          '' | --wait)
+            case $package in
+              *.deb) DEBIAN_FRONTEND=noninteractive apt-get -q -y install --reinstall "$package" ;;
+              *) dnf -q -y reinstall "$package" || dnf -q -y install "$package" ;;
+            esac &&
+              systemctl daemon-reload &&
+              systemctl --quiet enable netpcap.service &&
+              sha256sum "$package" > "$home/installed"
+            ;;
+          *)
+            echo "usage: $0 [--wait | --check | --remove]" >&2
+            exit 2
+            ;;
+        esac
+        {%- endraw %}
+{%- endif %}
+{%- endif %}
+{%- if 'source' in roots %}
+{%- if netlog.mode == 'rw' %}
+
+netlog-source-50-netlog.rc:
+  file.managed:
+    - name: {{ roots.source }}/rw/config/rc.local.d/50-netlog.rc
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        #!/bin/sh
+        # /rw/config/rc.local.d/50-netlog.rc: Qubes runs it as root at each start of the qube, and qubes-netlogs-deploy when it has
+        # brought new files. The root of an app qube is new at each start: units, user and mounts are made again from what /rw keeps.
+        #
+        #   50-netlog.rc            makes it so; the units start in the background
+        #   50-netlog.rc --wait     the same for new files: restarts what has changed, and fails when that does not start
+        #   50-netlog.rc --check    exit code 0: all that has been done, with the files as they are now
+        #   50-netlog.rc --remove   the opposite; logs are left
+        set -u
+        home=/rw/config/netlog
+        units=/run/systemd/system
+        sums=/run/netlog
+        script=/rw/config/qubes-firewall-user-script
+        action=${1:---boot}
+        failed=0
+
+        # keep DIRECTORY: it is on /rw. From the next start on Qubes sees to it (qubes-bind-dirs.d).
+        keep() {
+          mkdir -p "/rw/bind-dirs$1" "$1"
+          mountpoint -q "$1" || mount --bind "/rw/bind-dirs$1" "$1"
+        }
+
+        # unit NAME FILE...: NAME of $home is started, or restarted when it, its drop-ins or one of FILE is not as it was. A unit
+        # whose service dom0 has switched off does nothing when it is started.
+        unit() {
+          name=$1
+          shift
+          [ -e "$home/$name" ] || return 0
+          sum=$(cd "$home" && find "$name" "$name.d" "$@" -type f -exec sha256sum {} + 2> /dev/null | sort | sha256sum)
+          same=$([ "$sum" != "$(cat "$sums/$name" 2> /dev/null)" ] || echo yes)
+          case $action in
+            --check)
+              [ -n "$same" ] || failed=1
+              return
+              ;;
+            --remove)
+              systemctl --quiet stop "$name"
+              rm -rf "${units:?}/$name" "$units/$name.d" "${sums:?}/$name"
+              return
+              ;;
+          esac
+          if [ -z "$same" ]; then
+            rm -rf "${units:?}/$name" "$units/$name.d"
+            cp -r "$home/$name" "$units/"
+            [ ! -d "$home/$name.d" ] || cp -r "$home/$name.d" "$units/"
+            systemctl daemon-reload
+          fi
+          case $action$same in
+            --boot*) systemctl --no-block start "$name" ;;
+            --waityes) systemctl start "$name" ;;
+            --wait) systemctl restart "$name" ;;
+          esac && echo "$sum" > "$sums/$name" || failed=1
+        }
+
+        # block FILE: its rules, with their markers.
+        block() {
+          sed -n '/^# BEGIN netlog$/,/^# END netlog$/p' "$1" 2> /dev/null
+        }
+
+        # loaded: the rules are, where dom0 has switched them on.
+        loaded() {
+          [ ! -e /run/qubes-service/netlog ] || nft list table inet netlog > /dev/null 2>&1
+        }
+
+        # The rules stand in the qube's own firewall script, which Qubes has run before this at a start: first, since it may exit.
+        rules() {
+          [ -e "$home/50-netlog" ] || return 0
+          case $action in
+            --check)
+              [ "$(block "$home/50-netlog")" = "$(block "$script")" ] && [ -x "$script" ] && loaded || failed=1
+              ;;
+            --wait)
+              shell=$(sed -n '1{/^#!/p}' "$script" 2> /dev/null)
+              {
+                echo "${shell:-#!/bin/sh}"
+                block "$home/50-netlog"
+                sed -e '1{/^#!/d}' -e '/^# BEGIN netlog$/,/^# END netlog$/d' "$script" 2> /dev/null
+              } > "$script.new"
+              chmod 0755 "$script.new" && mv "$script.new" "$script"
+              "$home/50-netlog" && loaded || failed=1
+              ;;
+            --remove)
+              nft delete table inet netlog 2> /dev/null
+              [ -e "$script" ] || return
+              sed -i '/^# BEGIN netlog$/,/^# END netlog$/d' "$script"
+              [ "$(cat "$script")" != '#!/bin/sh' ] || rm "$script"
+              ;;
+          esac
+        }
+
+        case $action in
+          --boot | --wait)
+            mkdir -p "$units" "$sums" /run/qubes-service
+            # What dom0 has switched on since this qube has started.
+            for service in netpcap netlog; do
+              [ "$(qubesdb-read "/qubes-service/$service" 2> /dev/null)" != 1 ] || : > "/run/qubes-service/$service"
+            done
+            for conf in "$home"/sysusers.d/*.conf; do
+              [ ! -e "$conf" ] || systemd-sysusers "$conf"
+            done
+            [ ! -e "$home/netpcap.service" ] || keep /var/log/netpcap
+            [ ! -e "$home/netlog-spool.service" ] || keep /var/log/netlog
+            ;;
+          --check | --remove) ;;
+          *)
+            echo "usage: $0 [--wait | --check | --remove]" >&2
+            exit 2
+            ;;
+        esac
+
+        rules
+        unit netpcap.service "$home/netpcap.default" /usr/local/bin/tsnetpcap /usr/local/lib/tsnetpcap
+        unit netlog-spool.service /usr/local/bin/netlog-spool
+
+        [ "$action" != --remove ] || systemctl daemon-reload
+        exit "$failed"
+        {%- endraw %}
+{%- endif %}
+{%- endif %}
+{%- if 'capture' in roots %}
+
+netlog-capture-netpcap.default:
+  file.managed:
+    - name: {{ roots.capture }}{{ '/rw/config/netlog/netpcap.default' if netlog.mode == 'rw' else '/usr/lib/netlog/netpcap.default' }}
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: |
+        # Further options of netpcap.service. All are in tsnetpcap(8).
+        NETPCAP_OPTS="{{ skipped }}{{ netlog.options }}"
+{%- if netlog.mode == 'rw' %}
+
+netlog-capture-netpcap.service:
+  file.managed:
+    - name: {{ roots.capture }}/rw/config/netlog/netpcap.service
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        # Captures all interfaces into /var/log/netpcap, one file an hour, the last 48 kept. Options: /etc/default/netpcap. For what
+        # they need beyond this (another directory, a device of USB), `systemctl edit netpcap`.
+        [Unit]
+        Description=Packet capture into a ring of savefiles
+        Documentation=man:tsnetpcap(8)
+        # Early, to see the first packets; interfaces may come later.
+        After=network-pre.target
+        # Months from now, a fault that has gone on for a night must not have been the last try.
+        StartLimitIntervalSec=0
+
+        [Service]
+        # Started is: the first file is open and the filter attached, or the interface is waited for.
+        Type=notify
+        NotifyAccess=main
+        EnvironmentFile=-/etc/default/netpcap
+        # No ExecStartPre with --check: the program checks as much itself, and RestartPreventExitStatus does not look at ExecStartPre.
+        ExecStart=/usr/bin/tsnetpcap --snaplen 96 --ring 48 $NETPCAP_OPTS
+        # Begins the next file. The shell's own kill: /bin/kill is not on every machine.
+        ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'
+
+        # A crash, a kill and a watchdog's abort; not an end as told (-c, --duration).
+        Restart=on-failure
+        RestartSec=5s
+        # A wrong option or filter stays wrong.
+        RestartPreventExitStatus=2
+        # Four times in this time the program says that it came round, with each packet stored or knowingly waiting in the ring.
+        WatchdogSec=30s
+        # SIGTERM to the program alone, which waits for what -z has started; everything else is killed in the end.
+        KillMode=mixed
+        # Draining takes a second, the rest is for hashing and compressing the last file. The next start makes up for what is cut off.
+        TimeoutStopSec=60s
+
+        # Who it is. The directory is created with its owner and mode, is all that can be written, and stays when the service goes.
+        User=netpcap
+        Group=netpcap
+        LogsDirectory=netpcap
+        LogsDirectoryMode=0750
+        UMask=0027
+
+        # Other work can be late, a packet for which the ring has no room is lost. Programs of -z get 19 more than this.
+        Nice=-5
+        # Among the last to go when memory is short, for it holds little.
+        OOMScoreAdjust=-500
+        # Three times what it takes. Pages of files count and can go; the ring is the kernel's and does not count.
+        MemoryMax=256M
+        # When a program of -z takes too much of it, that one ends and not the service.
+        OOMPolicy=continue
+        # Packets do not go into a core file.
+        LimitCORE=0
+        # Node has eleven threads; the rest is for programs of -z.
+        TasksMax=64
+
+        # Opening a packet socket takes this one capability, nothing takes another, and nobody gets one back.
+        AmbientCapabilities=CAP_NET_RAW
+        CapabilityBoundingSet=CAP_NET_RAW
+        NoNewPrivileges=yes
+
+        # The system's files are read-only, users' are not there, /tmp and IPC are its own, devices are /dev/null and its like.
+        ProtectSystem=strict
+        ProtectHome=yes
+        PrivateTmp=yes
+        PrivateDevices=yes
+        DevicePolicy=closed
+        PrivateMounts=yes
+        PrivateIPC=yes
+        RemoveIPC=yes
+        # What ProtectSystem leaves to everyone's writing: /run/lock, shared memory and message queues.
+        ReadOnlyPaths=/run
+        InaccessiblePaths=-/dev/shm -/dev/mqueue
+
+        # The kernel and its clock, log, modules, parameters and control groups.
+        ProtectKernelTunables=yes
+        ProtectKernelModules=yes
+        ProtectKernelLogs=yes
+        ProtectControlGroups=yes
+        ProtectClock=yes
+        ProtectHostname=yes
+        # Other processes: not seen, and of /proc only what is about processes.
+        ProtectProc=invisible
+        ProcSubset=pid
+
+        # No ways to more rights or to run otherwise than now.
+        LockPersonality=yes
+        RestrictNamespaces=yes
+        RestrictRealtime=yes
+        RestrictSUIDSGID=yes
+        KeyringMode=private
+
+        # Packets; the manager and the log; lists of interfaces. It talks to no address.
+        RestrictAddressFamilies=AF_PACKET AF_UNIX AF_NETLINK
+        IPAddressDeny=any
+
+        # What services use, but nothing for privileges or at the cost of others. Any other call fails, as where a kernel lacks it.
+        # setpriority is nice(1)'s, which starts programs of -z.
+        SystemCallArchitectures=native
+        SystemCallFilter=@system-service
+        SystemCallFilter=~@privileged @resources
+        SystemCallFilter=setpriority
+        SystemCallErrorNumber=EPERM
+
+        # Not here: MemoryDenyWriteExecute (V8 writes the code that it runs), PrivateUsers (capabilities would not be those of the
+        # network's namespace), LimitAS (V8 reserves far more addresses than it uses memory).
+
+        [Install]
+        WantedBy=multi-user.target
+        {%- endraw %}
+
+netlog-capture-50-qubes.conf:
+  file.managed:
+    - name: {{ roots.capture }}/rw/config/netlog/netpcap.service.d/50-qubes.conf
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: |
+        # netpcap.service.d/50-qubes.conf: what is different in an app qube, where all there is of the program is in /rw.
+        [Unit]
+        # From dom0: qvm-service QUBE netpcap on
+        ConditionPathExists=/run/qubes-service/netpcap
+        RequiresMountsFor=/var/log/netpcap
+
+        [Service]
+        EnvironmentFile=
+        EnvironmentFile=-/rw/config/netlog/netpcap.default
+        ExecStart=
+        ExecStart=/usr/local/bin/tsnetpcap --snaplen {{ netlog.snaplen }} --ring {{ netlog.ring }} $NETPCAP_OPTS
+
+netlog-capture-netpcap.conf:
+  file.managed:
+    - name: {{ roots.capture }}/rw/config/netlog/sysusers.d/netpcap.conf
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        # /usr/lib/sysusers.d/netpcap.conf: who captures, and owns the savefiles. Members of the group may read them.
+        u netpcap - "Packet capture" /var/log/netpcap
+        {%- endraw %}
+
+netlog-capture-50_netpcap.conf:
+  file.managed:
+    - name: {{ roots.capture }}/rw/config/qubes-bind-dirs.d/50_netpcap.conf
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        # In an app qube, what is under /var is gone at its end but for what is bound from /rw.
+        binds+=( '/var/log/netpcap' )
+        {%- endraw %}
+
+netlog-capture-tsnetpcap:
+  file.managed:
+    - name: {{ roots.capture }}/usr/local/bin/tsnetpcap
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        #!/bin/sh
+        # /usr/local/bin/tsnetpcap: the program with the Node that was put beside it, or with the qube's own.
+        node=/usr/local/lib/tsnetpcap/node
+        [ -x "$node" ] || node=node
+        exec "$node" /usr/local/lib/tsnetpcap/tsnetpcap.cjs "$@"
+        {%- endraw %}
+{%- endif %}
+{%- if netlog.mode == 'template' %}
+
+netlog-capture-50-qubes.conf:
+  file.managed:
+    - name: {{ roots.capture }}/etc/systemd/system/netpcap.service.d/50-qubes.conf
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: |
+        # netpcap.service.d/50-qubes.conf: of all qubes of this template, those capture that have the service.
+        [Unit]
+        # From dom0: qvm-service QUBE netpcap on
+        ConditionPathExists=/run/qubes-service/netpcap
+        RequiresMountsFor=/var/log/netpcap
+
+        [Service]
+        EnvironmentFile=
+        EnvironmentFile=-/usr/lib/netlog/netpcap.default
+        ExecStart=
+        ExecStart=/usr/bin/tsnetpcap --snaplen {{ netlog.snaplen }} --ring {{ netlog.ring }} $NETPCAP_OPTS
+{%- endif %}
+{%- endif %}
+{%- if 'nftlog' in roots %}
+{%- endif %}
+{%- if 'work' in roots %}
+{%- endif %}
+{%- if 'capture' in roots %}
+{%- if netlog.mode == 'rw' %}
+
+netlog-capture-program:
+  file.recurse:
+    - name: {{ roots.capture }}/usr/local/lib/tsnetpcap
+    - source: salt://qubes/monitor/files/tsnetpcap
+    - user: root
+    - group: root
+    - file_mode: '0755'
+    - dir_mode: '0755'
+{%- else %}
+{%- for kind in ['deb', 'rpm'] %}
+
+netlog-capture-{{ kind }}:
+  file.managed:
+    - name: {{ roots.capture }}/usr/lib/netlog/tsnetpcap.{{ kind }}
+    - source: salt://qubes/monitor/files/tsnetpcap.{{ kind }}
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+{%- endfor %}
+{%- endif %}
+{%- endif %}
+{%- if 'source' in roots %}
+{%- set release = ('2b66ed2d715559a382bbdd8c337085110da58d6a7c2bd7fe2e20b7fac738fefe' ~ netlog) | sha256 %}
+
+netlog-source-release:
+  file.managed:
+    - name: {{ roots.source ~ release_file }}
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: {{ release }}
+{%- endif %}
+{%- if id == 'dom0' %}
+
+netlog-qubes:
+  file.managed:
+    - name: /usr/local/lib/qubes-netlogs/qubes
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: |
+        {%- for qube, roles in qubes.items() %}
+        {{ qube }} {{ 'user -' if roles == ['work'] else 'root ' ~ activate }} {{ roles | join(' ') }}
+        {%- endfor %}
+{%- for qube in netlog.capture %}
+
+netlog-service-netpcap-{{ qube }}:
+  qvm.service:
+    - name: {{ qube }}
+    - enable:
+      - netpcap
+{%- endfor %}
+{%- for qube, prefix in netlog.nftlog.items() %}
+
+netlog-service-netlog-{{ qube }}:
+  qvm.service:
+    - name: {{ qube }}
+    - enable:
+      - netlog
+
+netlog-prefix-{{ qube }}:
+  qvm.features:
+    - name: {{ qube }}
+    - set:
+      - vm-config.netlog-prefix: {{ prefix }}
+{%- endfor %}
+{%- for qube in qubes %}
+
+netlog-deploy-{{ qube }}:
+  cmd.run:
+    - name: /usr/local/sbin/qubes-netlogs-deploy {{ qube }}
+    - unless: grep -qxF {{ release }} {{ roots.source ~ release_file }} && /usr/local/sbin/qubes-netlogs-deploy --check {{ qube }}
+{%- endfor %}
+{%- elif 'source' in roots %}
+
+netlog-activate:
+  cmd.run:
+    - name: {{ activate }} --wait
+    - unless: grep -qxF {{ release }} {{ roots.source ~ release_file }} && {{ activate }} --check
+{%- endif %}

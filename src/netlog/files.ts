@@ -1,0 +1,82 @@
+// The files of the netlog system: which of deploy/ goes where, in which qubes, with which mode. full-netlog.sls holds their
+// texts (state.ts). Owner is root, and in the work qube its user.
+
+/**
+ * Who gets a file: dom0; `source` is every qube that captures or logs, and `template` templates (both are brought there with
+ * what makes the rest take effect); `capture`, `nftlog` and `work` are the qubes that the pillar names so.
+ */
+export type Role = 'dom0' | 'source' | 'template' | 'capture' | 'nftlog' | 'work';
+
+export interface DeployedFile {
+  /** Below deploy/. */
+  readonly from: string;
+  readonly role: Role;
+  /** Where it is put with mode `rw`, for dom0 and work with either; without it not at all. */
+  readonly rw?: string;
+  /** Where it is put with mode `template`. */
+  readonly template?: string;
+  readonly mode: '0644' | '0755';
+  /** Texts that stand in it exactly once, and what of the pillar takes their place, in Jinja. */
+  readonly fills?: Readonly<Record<string, string>>;
+}
+
+const EXEC_START = { '--snaplen 96 --ring 48': '--snaplen {{ netlog.snaplen }} --ring {{ netlog.ring }}' };
+const OPTIONS = { 'NETPCAP_OPTS=""': 'NETPCAP_OPTS="{{ skipped }}{{ netlog.options }}"' };
+const RC = '/rw/config/rc.local.d/50-netlog.rc';
+const DROP_IN = 'netpcap.service.d/50-qubes.conf';
+
+/** What has the files take effect in a qube, and in a template. */
+export const ACTIVATE: Readonly<Record<'rw' | 'template', string>> = { rw: RC, template: '/usr/lib/netlog/activate' };
+
+export const FILES: readonly DeployedFile[] = [
+  dom0('qubes-netlogs-deploy', '/usr/local/sbin/qubes-netlogs-deploy', '0755'),
+
+  { from: 'qubes/files/source/50-netlog.rc', role: 'source', rw: RC, mode: '0755' },
+  { from: 'qubes/files/template/activate', role: 'template', template: ACTIVATE.template, mode: '0755' },
+
+  {
+    from: 'systemd/netpcap.service',
+    role: 'capture',
+    rw: '/rw/config/netlog/netpcap.service',
+    mode: '0644',
+  },
+  {
+    from: 'qubes/files/capture/netpcap-rw.conf',
+    role: 'capture',
+    rw: `/rw/config/netlog/${DROP_IN}`,
+    mode: '0644',
+    fills: EXEC_START,
+  },
+  {
+    from: 'qubes/files/capture/netpcap-template.conf',
+    role: 'capture',
+    template: `/etc/systemd/system/${DROP_IN}`,
+    mode: '0644',
+    fills: EXEC_START,
+  },
+  {
+    from: 'qubes/files/capture/netpcap.default',
+    role: 'capture',
+    rw: '/rw/config/netlog/netpcap.default',
+    template: '/usr/lib/netlog/netpcap.default',
+    mode: '0644',
+    fills: OPTIONS,
+  },
+  {
+    from: 'systemd/sysusers.conf',
+    role: 'capture',
+    rw: '/rw/config/netlog/sysusers.d/netpcap.conf',
+    mode: '0644',
+  },
+  {
+    from: 'qubes/50_netpcap.conf',
+    role: 'capture',
+    rw: '/rw/config/qubes-bind-dirs.d/50_netpcap.conf',
+    mode: '0644',
+  },
+  { from: 'qubes/files/capture/tsnetpcap', role: 'capture', rw: '/usr/local/bin/tsnetpcap', mode: '0755' },
+];
+
+function dom0(name: string, rw: string, mode: DeployedFile['mode'], fills?: DeployedFile['fills']): DeployedFile {
+  return { from: `qubes/files/dom0/${name}`, role: 'dom0', rw, mode, ...(fills && { fills }) };
+}
