@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { ARCHITECTURES, build } from './build.ts';
 import { makeDeb } from './deb.ts';
 import { makeNpm } from './npm.ts';
+import { makeQubes } from './qubes.ts';
 import { makeRpm } from './rpm.ts';
 import { makeTarball } from './tarball.ts';
 
@@ -34,6 +35,7 @@ try {
       make(made, architecture, mkdtempSync(join(home, 'scratch-')), output);
     }
   }
+  makeQubes(made, mkdtempSync(join(home, 'scratch-')), output);
   const names = readdirSync(output).sort();
   writeFileSync(join(output, 'SHA256SUMS'), execFileSync('sha256sum', names, { cwd: output }));
   console.log(execFileSync('ls', ['-l', output], { encoding: 'utf8' }));

@@ -1,10 +1,9 @@
 // The program for machines without a package manager that knows it: Node and libpcap are all it needs. What is in bin/, lib/
 // and share/ runs where it was unpacked, and as a service after it was copied to /usr/local.
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Architecture, type Build, fillIn } from './build.ts';
-import { layTree, settle } from './tree.ts';
+import { layTree, pack, settle } from './tree.ts';
 
 /** Makes tsnetpcap-VERSION-linux-ARCHITECTURE.tar.gz in `output`; `scratch` is an empty directory. */
 export function makeTarball(build: Build, architecture: Architecture, scratch: string, output: string): void {
@@ -22,7 +21,5 @@ export function makeTarball(build: Build, architecture: Architecture, scratch: s
   copyFileSync(join(build.root, 'deploy/systemd/netpcap.default'), options);
   fillIn(join(build.root, 'deploy/package/INSTALL'), join(directory, 'INSTALL'), { NAME: name });
   settle(directory, build.epoch, ['tsnetpcap.cjs']);
-  const script = `tar --format=ustar --sort=name --mtime="@$2" --owner=0 --group=0 --numeric-owner -cf - "$0" | gzip -9n > "$1"`;
-  const args = [name, join(output, `${name}.tar.gz`), `${build.epoch}`];
-  execFileSync('sh', ['-ec', script, ...args], { cwd: scratch, env: { ...process.env, LC_ALL: 'C' } });
+  pack(scratch, name, output, build.epoch);
 }

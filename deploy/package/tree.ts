@@ -1,5 +1,6 @@
 // The tree of files that a package installs, from a prefix on: one table for all kinds of packages, so that a file is in all
 // of them or in none. Owners are root in every archive; modes and times are set here, whatever umask and checkout had.
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -86,4 +87,11 @@ export function settle(directory: string, epoch: number, executable: readonly st
   }
   chmodSync(directory, 0o755);
   lutimesSync(directory, epoch, epoch);
+}
+
+/** Makes NAME.tar.gz in `output` of the directory NAME in `scratch`. */
+export function pack(scratch: string, name: string, output: string, epoch: number): void {
+  const script = `tar --format=ustar --sort=name --mtime="@$2" --owner=0 --group=0 --numeric-owner -cf - "$0" | gzip -9n > "$1"`;
+  const args = [name, join(output, `${name}.tar.gz`), `${epoch}`];
+  execFileSync('sh', ['-ec', script, ...args], { cwd: scratch, env: { ...process.env, LC_ALL: 'C' } });
 }

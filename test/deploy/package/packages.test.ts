@@ -18,6 +18,7 @@ const KINDS = [
   rpm: `tsnetpcap-${VERSION}-1.${rpm}.rpm`,
   architectures: { debian, rpm },
 }));
+const QUBES = `tsnetpcap-qubes-${VERSION}.tar.gz`;
 /** From the prefix on, but for the program's own .cjs files. */
 const INSTALLED = [
   'bin/tsnetpcap',
@@ -66,8 +67,23 @@ function output(...[program, ...args]: [string, ...string[]]): string {
 
 test('every kind is there, for each architecture, and their digests', () => {
   const kinds = KINDS.flatMap(({ tarball, deb, rpm }) => [tarball, deb, rpm]);
-  expect(packages.names).toEqual([...kinds, `tsnetpcap-${VERSION}.tgz`, 'SHA256SUMS'].sort());
+  expect(packages.names).toEqual([...kinds, `tsnetpcap-${VERSION}.tgz`, QUBES, 'SHA256SUMS'].sort());
   expect(output('sha256sum', '--check', '--quiet', 'SHA256SUMS')).toBe('');
+});
+
+test('the tarball for dom0 has the states, the program, and packages for templates', () => {
+  const unpacked = packages.unpack(QUBES);
+  expect(filesIn(unpacked).filter((name) => !/\/tsnetpcap(-.+)?\.cjs$/.test(name))).toEqual([
+    'files/tsnetpcap.deb',
+    'files/tsnetpcap.rpm',
+    'files/tsnetpcap/koffi.node',
+    'full-netlog-remove.sls',
+    'full-netlog.sls',
+    'full-netlog.top',
+    'pillar.example',
+  ]);
+  expect(output('dpkg-deb', '-f', join(unpacked, 'files/tsnetpcap.deb'), 'Architecture')).toBe('amd64\n');
+  expect(output('node', join(unpacked, 'files/tsnetpcap/tsnetpcap.cjs'), '--version')).toContain(VERSION);
 });
 
 test('another time, in another directory, umask, locale and zone, from files with other modes: the same bytes', () => {
