@@ -13,6 +13,13 @@
   'nftlog': {'sys-firewall': 'SYSFW', 'sys-net': 'SYSNET'},
   'vault': 'secrets-vault',
   'work': 'work',
+  'dns_rate': '100/second burst 500',
+  'new_rate': '50/second burst 200',
+  'prune_days': 2,
+  'max_bytes': 2147483648,
+  'keep_days': '',
+  'keep_bytes': '',
+  'recipient': '',
   'at': '03:35',
   'snaplen': 96,
   'ring': 48,
@@ -43,6 +50,11 @@
 {%- set release_file = '/rw/config/netlog/release' if netlog.mode == 'rw' else '/usr/lib/netlog/release' %}
 {%- set skipped = '--exclude 10.137.0.0/16 --exclude 10.138.0.0/16 --exclude 10.139.0.0/16 --exclude fd09:24ef:4179::/48 ' if netlog.skip_qube_ranges else '' %}
 {%- if id == 'dom0' %}
+
+netlog-timer:
+  service.dead:
+    - name: qubes-netlogs-backup.timer
+    - enable: False
 {%- for qube in qubes %}
 
 netlog-remove-{{ qube }}:
@@ -76,6 +88,14 @@ netlog-prefix-{{ qube }}:
 netlog-payload:
   file.absent:
     - name: /usr/local/lib/qubes-netlogs
+
+netlog-last-pulls:
+  file.absent:
+    - name: /var/lib/netlogs
+
+netlog-last-run:
+  file.absent:
+    - name: /var/lib/systemd/timers/stamp-qubes-netlogs-backup.timer
 {%- elif 'source' in roots %}
 
 netlog-activate:
@@ -88,6 +108,22 @@ netlog-activate:
 netlog-dom0-qubes-netlogs-deploy:
   file.absent:
     - name: {{ roots.dom0 }}/usr/local/sbin/qubes-netlogs-deploy
+
+netlog-dom0-netlogs.conf:
+  file.absent:
+    - name: {{ roots.dom0 }}/etc/netlogs.conf
+
+netlog-dom0-qubes-netlogs-backup:
+  file.absent:
+    - name: {{ roots.dom0 }}/usr/local/sbin/qubes-netlogs-backup
+
+netlog-dom0-qubes-netlogs-backup.service:
+  file.absent:
+    - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-backup.service
+
+netlog-dom0-qubes-netlogs-backup.timer:
+  file.absent:
+    - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-backup.timer
 {%- endif %}
 {%- if id != 'dom0' %}
 {%- if 'template' in roots %}

@@ -14,6 +14,13 @@
   'nftlog': {'sys-firewall': 'SYSFW', 'sys-net': 'SYSNET'},
   'vault': 'secrets-vault',
   'work': 'work',
+  'dns_rate': '100/second burst 500',
+  'new_rate': '50/second burst 200',
+  'prune_days': 2,
+  'max_bytes': 2147483648,
+  'keep_days': '',
+  'keep_bytes': '',
+  'recipient': '',
   'at': '03:35',
   'snaplen': 96,
   'ring': 48,
@@ -133,7 +140,9 @@ netlog-dom0-qubes-netlogs-deploy:
         # shellcheck disable=SC2016
         remove() {
           activated --remove
-          each -print0 | inside sh -c 'cd / && xargs -0 rm -f -- && rm -rf /rw/config/netlog /usr/local/lib/tsnetpcap /usr/lib/netlog' ||
+          each -print0 |
+            inside sh -c 'cd / && xargs -0 rm -f -- && rm -rf /rw/config/netlog /usr/local/lib/tsnetpcap /usr/lib/netlog &&
+              { rmdir --ignore-fail-on-non-empty /etc/systemd/system/netpcap.service.d 2> /dev/null || :; }' ||
             fail "$qube: the files could not be removed"
         }
 
@@ -149,6 +158,305 @@ netlog-dom0-qubes-netlogs-deploy:
           bring) bring ;;
         esac
         {%- endraw %}
+
+netlog-dom0-netlogs.conf:
+  file.managed:
+    - name: {{ roots.dom0 }}/etc/netlogs.conf
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: |
+        # /etc/netlogs.conf: what qubes-netlogs-backup, pull-netlogs-to-work and netlogs-health go by. Read, never executed: no
+        # quotes. Written by full-netlog.sls; its pillar says what is to be otherwise.
+        VAULT={{ netlog.vault }}
+        WORK={{ netlog.work }}
+        PCAPS={{ netlog.capture | join(' ') }}
+        NFT={{ netlog.nftlog | join(' ') }}
+        MAX_BYTES={{ netlog.max_bytes }}
+        PRUNE_DAYS={{ netlog.prune_days }}
+        KEEP_DAYS={{ netlog.keep_days }}
+        KEEP_BYTES={{ netlog.keep_bytes }}
+        RECIPIENT={{ netlog.recipient }}
+
+netlog-dom0-qubes-netlogs-backup:
+  file.managed:
+    - name: {{ roots.dom0 }}/usr/local/sbin/qubes-netlogs-backup
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # qubes-netlogs-backup: takes the savefiles and nft lines of the net qubes into the vault. dom0 only joins pipes: names,
+        # dates and bounds are its own, it looks at exit codes, and nothing of what a qube sends is parsed, printed or kept here.
+        #
+        #   from a source, as root:  netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT]   the bundle, bytes
+        #                            netlog.Export facts ID                               KEY=VALUE lines for the manifest
+        #                            netlog.Release ID DAYS                               ID is safe: prune what is older
+        #   in the vault, as user:   ~/NetLogs/SOURCE/DATE/.bundle.part, .facts.part -> {pcaps-DATE.tgz|nft-DATE.log.gz}, manifest.json
+        #
+        # Exit code 1 when anything failed, with a line on stderr that names the qube. Settings: /etc/netlogs.conf. The protocol in
+        # full: deploy/qubes/PROTOCOL.md.
+        #
+        # What looks unreachable is called by name, in the vault or at the end:
+        # shellcheck disable=SC2317
+        set -uo pipefail
+        umask 077
+
+        readonly CONF=/etc/netlogs.conf STATE=/var/lib/netlogs LOCK=/run/lock/netlogs
+        readonly LOCK_SECONDS=7200 VAULT_SECONDS=600 FACTS_SECONDS=60 FACTS_BYTES=65536 RELEASE_SECONDS=300
+
+        declare -A conf=(
+          [VAULT]=secrets-vault [PCAPS]='sys-dns sys-vpn' [NFT]='sys-firewall sys-net' [MAX_BYTES]=2147483648 [TIMEOUT]=1200
+          [PRUNE_DAYS]=2 [KEEP_DAYS]='' [KEEP_BYTES]='' [RECIPIENT]=''
+        )
+        failed=0
+
+        say() { printf '%s\n' "$*" >&2; }
+        fail() {
+          say "$@"
+          failed=1
+        }
+        die() {
+          fail "$@"
+          exit 1
+        }
+
+        # Not sourced: a line is taken for what it says, and never run.
+        read_conf() {
+          local line key value form
+          local qube='[A-Za-z][A-Za-z0-9_.-]*'
+          [[ -e $CONF ]] || return 0
+          while IFS= read -r line || [[ -n $line ]]; do
+            [[ $line == *=* ]] || continue
+            key=${line%%=*} value=${line#*=}
+            [[ $key =~ ^[A-Z_]+$ && -v conf[$key] ]] || continue # it is for another program
+            case $key in
+              VAULT) form="$qube" ;;
+              PCAPS | NFT) form="($qube( $qube)*)?" ;;
+              MAX_BYTES | TIMEOUT | PRUNE_DAYS) form='[0-9]{1,15}' ;;
+              KEEP_DAYS | KEEP_BYTES) form='([0-9]{1,15})?' ;;
+              RECIPIENT) form='(age1[0-9a-z]{20,4000})?' ;;
+            esac
+            [[ $value =~ ^${form}$ ]] || die "$CONF: $key is not of the form $form"
+            conf[$key]=$value
+          done < "$CONF"
+        }
+
+        # from_source SECONDS QUBE PROGRAM ARGUMENT...: never starts a qube. The template's program is used where a qube has none.
+        # shellcheck disable=SC2016
+        from_source() {
+          local find='d=/usr/local/etc/qubes-rpc; [ -x "$d/$0" ] || d=/etc/qubes-rpc; exec "$d/$0" "$@"'
+          timeout -k 10 "$1" qvm-run --no-gui -q -n -p -u root "$2" -- sh -c "$find" "${@:3}" < /dev/null 2> /dev/null
+        }
+
+        # in_vault SECONDS FUNCTION ARGUMENT...: runs one of the functions below there; its stdin is the caller's.
+        # shellcheck disable=SC2016
+        in_vault() {
+          timeout -k 10 "$1" qvm-run --no-gui -q -p "${conf[VAULT]}" -- bash -c "set -u; umask 077; $(declare -f "$2"); "'"$0" "$@"' \
+            "${@:2}" > /dev/null 2>&1
+        }
+
+        # ---- run in the vault -------------------------------------------------------------------------------------------------
+
+        # vault_prepare DIRECTORY: also takes away what an earlier run has left behind.
+        vault_prepare() {
+          mkdir -p "NetLogs/$1" && chmod 0700 NetLogs "NetLogs/$1" && rm -f "NetLogs/${1%/*}"/*/.*.part
+        }
+
+        # vault_receive PATH MAX START: exit code 3 when more came than MAX, 4 when nothing did, 5 when its first bytes are others
+        # than START, in octal.
+        vault_receive() {
+          cat > "NetLogs/$1" || return 1
+          local size
+          size=$(stat -c %s "NetLogs/$1") || return 1
+          ((size <= $2)) || return 3
+          ((size > 0)) || return 4
+          [[ $(head -c 2 "NetLogs/$1" | od -An -to1) == *"$3" ]] || return 5
+        }
+
+        # vault_publish DIRECTORY BASE EXTENSION MANIFEST: manifest and names, once all is there. No name is written twice.
+        vault_publish() {
+          cd "NetLogs/$1" || return 1
+          local n='' number=1 sum bytes facts
+          while [[ -e $2$n$3 || -e manifest$n.json ]]; do
+            number=$((number + 1)) n=-$number
+          done
+          sum=$(sha256sum < .bundle.part) && bytes=$(stat -c %s .bundle.part) || return 1
+          # What the source says of itself: only lines of this form, so that it can't break the manifest.
+          facts=$(LC_ALL=C sed -nE 's/^([a-z][a-z0-9_]{0,40})=([A-Za-z0-9_.:+/-]{0,100})$/    "\1": "\2",/p' .facts.part |
+            LC_ALL=C sort -t: -u -k1,1 | head -n 200 | LC_ALL=C sed '$s/,$//') || return 1
+          printf '{\n%s,\n  "file": "%s", "bytes": %s, "sha256": "%s",\n  "facts": {\n%s\n  }\n}\n' \
+            "$4" "$2$n$3" "$bytes" "${sum%% *}" "$facts" > .manifest.part || return 1
+          sync .bundle.part .manifest.part && mv -nT .bundle.part "$2$n$3" && mv -nT .manifest.part "manifest$n.json" || return 1
+          rm -f .facts.part
+          sync .
+        }
+
+        # vault_discard DIRECTORY
+        vault_discard() {
+          rm -f "NetLogs/$1"/.*.part
+          rmdir "NetLogs/$1" 2> /dev/null
+          true
+        }
+
+        # vault_retain TODAY OLDEST BYTES: removes days before OLDEST, then the oldest until no more than BYTES are left, but never
+        # TODAY's. An empty bound is none.
+        vault_retain() {
+          local path day total size days=()
+          cd NetLogs 2> /dev/null || return 0
+          shopt -s nullglob
+          mapfile -t days < <(printf '%s\n' */[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/ | sort -t/ -k2,2)
+          total=$(du -sb . | cut -f 1) || return 1
+          for path in "${days[@]}"; do
+            path=${path%/} day=${path#*/}
+            [[ -n $path && $day != "$1" && ! -L $path ]] || continue
+            if [[ -n $2 && $day < $2 ]] || { [[ -n $3 ]] && ((total > $3)); }; then
+              size=$(du -sb "$path" | cut -f 1) && rm -rf "$path" || return 1
+              total=$((total - size))
+            fi
+          done
+        }
+
+        # ---- dom0 -------------------------------------------------------------------------------------------------------------
+
+        utc() { date -u -d "@$1" +%Y-%m-%dT%H:%M:%SZ; }
+
+        # backup QUBE KIND BASE EXTENSION: one source.
+        backup() {
+          local qube=$1 kind=$2 base=$3 extension=$4 dir=$1/$DATE last='' since status manifest encrypted=false start='037 213'
+          local arguments=()
+          qvm-check -q "$qube" > /dev/null 2>&1 || { fail "$qube: not backed up: there is no such qube"; return; }
+          if ! qvm-check -q --running "$qube" > /dev/null 2>&1; then
+            say "$qube: not running, left for the next run"
+            return
+          fi
+          since=$(date -d 'yesterday 00:00' +%s)
+          [[ ! -e $STATE/$qube ]] || read -r last < "$STATE/$qube"
+          [[ $last =~ ^[0-9]{1,12}$ ]] || last=
+          [[ -z $last ]] || ((last >= since)) || since=$last
+          if [[ -n ${conf[RECIPIENT]} ]]; then
+            arguments+=("${conf[RECIPIENT]}") extension+=.age encrypted=true start='141 147'
+          fi
+
+          in_vault "$VAULT_SECONDS" vault_prepare "$dir" < /dev/null ||
+            { fail "$qube: not backed up: ${conf[VAULT]} has no place for it (exit code $?)"; return; }
+          from_source "${conf[TIMEOUT]}" "$qube" netlog.Export "$kind" "$ID" "$since" "$NOW" "${arguments[@]}" |
+            head -c "$((conf[MAX_BYTES] + 1))" |
+            in_vault "$((conf[TIMEOUT] + VAULT_SECONDS))" vault_receive "$dir/.bundle.part" "${conf[MAX_BYTES]}" "$start"
+          status=("${PIPESTATUS[@]}")
+          if [[ ${status[*]} == '0 0 0' ]]; then
+            from_source "$FACTS_SECONDS" "$qube" netlog.Export facts "$ID" | head -c "$((FACTS_BYTES + 1))" |
+              in_vault "$VAULT_SECONDS" vault_receive "$dir/.facts.part" "$FACTS_BYTES" ''
+            status=("${PIPESTATUS[@]}")
+          fi
+          if [[ ${status[*]} != '0 0 0' ]]; then
+            fail "$qube: not backed up: $(reason "${status[@]}")"
+            in_vault "$VAULT_SECONDS" vault_discard "$dir" < /dev/null
+            return
+          fi
+
+          printf -v manifest '  "version": 1, "source": "%s", "kind": "%s", "date": "%s", "id": "%s",\n' "$qube" "$kind" "$DATE" "$ID"
+          printf -v manifest '%s  "since": "%s", "until": "%s", "last_good": %s,\n  "encrypted": %s' "$manifest" "$(utc "$since")" \
+            "$(utc "$NOW")" "${last:+\"$(utc "$last")\"}" "$encrypted"
+          manifest=${manifest/'"last_good": ,'/'"last_good": null,'}
+          in_vault "$VAULT_SECONDS" vault_publish "$dir" "$base" "$extension" "$manifest" < /dev/null ||
+            { fail "$qube: not backed up: ${conf[VAULT]} could not keep it (exit code $?)"; return; }
+          say "$qube: backed up"
+
+          { printf '%s\n' "$NOW" > "$STATE/.$qube" && mv "$STATE/.$qube" "$STATE/$qube"; } ||
+            fail "$qube: backed up, but $STATE/$qube can't be written"
+          from_source "$RELEASE_SECONDS" "$qube" netlog.Release "$ID" "${conf[PRUNE_DAYS]}" > /dev/null ||
+            fail "$qube: backed up, but netlog.Release ended with exit code $?"
+        }
+
+        # reason SOURCE HEAD VAULT: exit codes of the three, in words. The source's own is the cause where more than one failed,
+        # but for a source that was cut off because it sent too much.
+        reason() {
+          if (($3 == 3)); then echo "it sent more than it may"
+          elif (($1 == 124)); then echo "it took longer than it may"
+          elif (($1 == 126 || $1 == 127)); then echo "it has no netlog.Export (exit code $1)"
+          elif (($1 != 0)); then echo "its netlog.Export ended with exit code $1"
+          elif (($3 == 4)); then echo "it sent nothing"
+          elif (($3 == 5)); then echo "it sent something else than a bundle"
+          else echo "${conf[VAULT]} did not take it (exit code $3)"
+          fi
+        }
+
+        halt_vault() { timeout -k 10 "$VAULT_SECONDS" qvm-shutdown -q --wait "${conf[VAULT]}" > /dev/null 2>&1; }
+
+        main() {
+          local qube oldest=''
+          read_conf
+          mkdir -p "$STATE" || die "$STATE can't be made"
+          exec {lock}> "$LOCK" || die "$LOCK can't be made"
+          flock -w "$LOCK_SECONDS" "$lock" || die "$LOCK is held by another program"
+          NOW=$(date +%s)
+          DATE=$(date -d "@$NOW" -I)
+          ID=$(date -u -d "@$NOW" +%Y%m%dT%H%M%SZ)
+          readonly NOW DATE ID
+
+          if ! qvm-check -q --running "${conf[VAULT]}" > /dev/null 2>&1; then
+            trap halt_vault EXIT
+            timeout -k 10 "$VAULT_SECONDS" qvm-start -q "${conf[VAULT]}" > /dev/null 2>&1 || die "${conf[VAULT]}: can't be started"
+          fi
+          # The lists are split into words.
+          for qube in ${conf[PCAPS]}; do backup "$qube" pcaps "pcaps-$DATE" .tgz; done
+          for qube in ${conf[NFT]}; do backup "$qube" nft "nft-$DATE" .log.gz; done
+          if [[ -n ${conf[KEEP_DAYS]}${conf[KEEP_BYTES]} ]]; then
+            [[ -z ${conf[KEEP_DAYS]} ]] || oldest=$(date -d "$DATE -${conf[KEEP_DAYS]} days" -I)
+            in_vault "$VAULT_SECONDS" vault_retain "$DATE" "$oldest" "${conf[KEEP_BYTES]}" < /dev/null ||
+              fail "${conf[VAULT]}: old bundles could not be removed (exit code $?)"
+          fi
+          exit "$failed"
+        }
+
+        main
+        {%- endraw %}
+
+netlog-dom0-qubes-netlogs-backup.service:
+  file.managed:
+    - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-backup.service
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        [Unit]
+        Description=Backup of network logs into the vault
+        # At boot a run that was missed waits for the qubes that are started then.
+        After=qubesd.service qubes-vm@sys-net.service qubes-vm@sys-firewall.service qubes-vm@sys-dns.service qubes-vm@sys-vpn.service
+
+        [Service]
+        Type=oneshot
+        ExecStart=/usr/local/sbin/qubes-netlogs-backup
+        Nice=10
+        IOSchedulingClass=idle
+        TimeoutStartSec=2h
+        {%- endraw %}
+
+netlog-dom0-qubes-netlogs-backup.timer:
+  file.managed:
+    - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-backup.timer
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: True
+    - contents: |
+        [Unit]
+        Description=Nightly backup of network logs into the vault
+
+        [Timer]
+        OnCalendar=*-*-* {{ netlog.at }}:00
+        AccuracySec=1min
+        # A night when the machine was off is made up for at the next boot.
+        Persistent=true
+
+        [Install]
+        WantedBy=timers.target
 {%- endif %}
 {%- if 'template' in roots %}
 {%- if netlog.mode == 'template' %}
@@ -177,7 +485,7 @@ netlog-template-activate:
         case ${1:-} in
           --check) sha256sum --check --status "$home/installed" 2> /dev/null ;;
           --remove)
-            systemctl --quiet disable netpcap.service
+            systemctl --quiet disable netpcap.service netlog-spool.service
             rm -f "$home/installed"
             case $package in
               *.deb) DEBIAN_FRONTEND=noninteractive apt-get -q -y purge tsnetpcap ;;
@@ -190,7 +498,7 @@ netlog-template-activate:
               *) dnf -q -y reinstall "$package" || dnf -q -y install "$package" ;;
             esac &&
               systemctl daemon-reload &&
-              systemctl --quiet enable netpcap.service &&
+              systemctl --quiet enable netpcap.service netlog-spool.service &&
               sha256sum "$package" > "$home/installed"
             ;;
           *)
@@ -577,7 +885,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('2b66ed2d715559a382bbdd8c337085110da58d6a7c2bd7fe2e20b7fac738fefe' ~ netlog) | sha256 %}
+{%- set release = ('03cfebe7bebf2d738a1326cf8291b25bf19f3f19d5a1fc0ab832d26701bbe9d4' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:
@@ -623,17 +931,33 @@ netlog-prefix-{{ qube }}:
     - set:
       - vm-config.netlog-prefix: {{ prefix }}
 {%- endfor %}
-{%- for qube in qubes %}
+{%- for qube, roles in qubes.items() %}
 
 netlog-deploy-{{ qube }}:
   cmd.run:
     - name: /usr/local/sbin/qubes-netlogs-deploy {{ qube }}
-    - unless: grep -qxF {{ release }} {{ roots.source ~ release_file }} && /usr/local/sbin/qubes-netlogs-deploy --check {{ qube }}
+    - unless:
+      - /usr/local/sbin/qubes-netlogs-deploy --check {{ qube }}
+      {%- if 'source' in roles %}
+      - grep -qxF {{ release }} {{ roots.source ~ release_file }}
+      {%- endif %}
+      {%- if 'work' in roles %}
+
+      {%- endif %}
 {%- endfor %}
+
+netlog-timer:
+  service.running:
+    - name: qubes-netlogs-backup.timer
+    - enable: True
+    - watch:
+      - file: netlog-dom0-qubes-netlogs-backup.timer
 {%- elif 'source' in roots %}
 
 netlog-activate:
   cmd.run:
     - name: {{ activate }} --wait
-    - unless: grep -qxF {{ release }} {{ roots.source ~ release_file }} && {{ activate }} --check
+    - unless:
+      - {{ activate }} --check
+      - grep -qxF {{ release }} {{ roots.source ~ release_file }}
 {%- endif %}

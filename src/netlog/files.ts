@@ -22,6 +22,17 @@ export interface DeployedFile {
 
 const EXEC_START = { '--snaplen 96 --ring 48': '--snaplen {{ netlog.snaplen }} --ring {{ netlog.ring }}' };
 const OPTIONS = { 'NETPCAP_OPTS=""': 'NETPCAP_OPTS="{{ skipped }}{{ netlog.options }}"' };
+const CONF = {
+  'VAULT=secrets-vault': 'VAULT={{ netlog.vault }}',
+  'WORK=work': 'WORK={{ netlog.work }}',
+  'PCAPS=sys-dns sys-vpn': "PCAPS={{ netlog.capture | join(' ') }}",
+  'NFT=sys-firewall sys-net': "NFT={{ netlog.nftlog | join(' ') }}",
+  'MAX_BYTES=2147483648': 'MAX_BYTES={{ netlog.max_bytes }}',
+  'PRUNE_DAYS=2': 'PRUNE_DAYS={{ netlog.prune_days }}',
+  'KEEP_DAYS=': 'KEEP_DAYS={{ netlog.keep_days }}',
+  'KEEP_BYTES=': 'KEEP_BYTES={{ netlog.keep_bytes }}',
+  'RECIPIENT=': 'RECIPIENT={{ netlog.recipient }}',
+};
 const RC = '/rw/config/rc.local.d/50-netlog.rc';
 const DROP_IN = 'netpcap.service.d/50-qubes.conf';
 
@@ -30,6 +41,12 @@ export const ACTIVATE: Readonly<Record<'rw' | 'template', string>> = { rw: RC, t
 
 export const FILES: readonly DeployedFile[] = [
   dom0('qubes-netlogs-deploy', '/usr/local/sbin/qubes-netlogs-deploy', '0755'),
+  dom0('netlogs.conf', '/etc/netlogs.conf', '0644', CONF),
+  dom0('qubes-netlogs-backup', '/usr/local/sbin/qubes-netlogs-backup', '0755'),
+  dom0('qubes-netlogs-backup.service', '/etc/systemd/system/qubes-netlogs-backup.service', '0644'),
+  dom0('qubes-netlogs-backup.timer', '/etc/systemd/system/qubes-netlogs-backup.timer', '0644', {
+    '03:35:00': '{{ netlog.at }}:00',
+  }),
 
   { from: 'qubes/files/source/50-netlog.rc', role: 'source', rw: RC, mode: '0755' },
   { from: 'qubes/files/template/activate', role: 'template', template: ACTIVATE.template, mode: '0755' },

@@ -6,7 +6,7 @@ import { DEPLOY, head, managedFile, PAYLOAD, QUBE_ROLES, type Read, section } fr
 
 const FILES_URL = 'salt://qubes/monitor/files';
 
-/** Not so with files of another release, which a run with test=True has not replaced. */
+/** Fails with files of another release: they will be replaced, and with test=True have not been. */
 const RELEASED = 'grep -qxF {{ release }} {{ roots.source ~ release_file }}';
 
 /** The program: as it is for app qubes, as packages for templates. */
@@ -85,22 +85,47 @@ netlog-prefix-{{ qube }}:
     - set:
       - vm-config.netlog-prefix: {{ prefix }}
 {%- endfor %}
-{%- for qube in qubes %}
+{%- for qube, roles in qubes.items() %}
 
 netlog-deploy-{{ qube }}:
   cmd.run:
     - name: ${DEPLOY} {{ qube }}
-    - unless: ${RELEASED} && ${DEPLOY} --check {{ qube }}
+    - unless:
+      - ${DEPLOY} --check {{ qube }}
+      {%- if 'source' in roles %}
+      - ${RELEASED}
+      {%- endif %}
+      {%- if 'work' in roles %}
+${unchanged('work', read)}
+      {%- endif %}
 {%- endfor %}
+
+netlog-timer:
+  service.running:
+    - name: qubes-netlogs-backup.timer
+    - enable: True
+    - watch:
+      - file: netlog-dom0-qubes-netlogs-backup.timer
 {%- elif 'source' in roots %}
 
 netlog-activate:
   cmd.run:
     - name: {{ activate }} --wait
-    - unless: ${RELEASED} && {{ activate }} --check
+    - unless:
+      - {{ activate }} --check
+      - ${RELEASED}
 {%- endif %}
 `,
   ].join('');
+}
+
+/** Commands that fail where dom0's payload has other texts than these, which must be without anything from the pillar. */
+function unchanged(role: Role, read: Read): string {
+  const lines = FILES.filter((file) => file.role === role).map(({ from, rw }) => {
+    const hash = createHash('sha256').update(read(from)).digest('hex');
+    return `      - echo '${hash}  ${PAYLOAD}/${role}${rw}' | sha256sum --check --status`;
+  });
+  return lines.join('\n');
 }
 
 /** What tells one set of files, and of settings, from another. */

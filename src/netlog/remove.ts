@@ -15,6 +15,11 @@ export function removeState(): string {
       '# The pillar must say what it said then.',
     ]),
     `{%- if id == 'dom0' %}
+
+netlog-timer:
+  service.dead:
+    - name: qubes-netlogs-backup.timer
+    - enable: False
 {%- for qube in qubes %}
 
 netlog-remove-{{ qube }}:
@@ -48,6 +53,14 @@ netlog-prefix-{{ qube }}:
 netlog-payload:
   file.absent:
     - name: ${PAYLOAD}
+
+netlog-last-pulls:
+  file.absent:
+    - name: /var/lib/netlogs
+
+netlog-last-run:
+  file.absent:
+    - name: /var/lib/systemd/timers/stamp-qubes-netlogs-backup.timer
 {%- elif 'source' in roots %}
 
 netlog-activate:

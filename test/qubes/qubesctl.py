@@ -94,6 +94,10 @@ def put(name, data, mode, user, group):
     os.rename(f"{name}.salt", name)
 
 
+def listed(commands):
+    return [commands] if isinstance(commands, str) else commands or []
+
+
 class States:
     def __init__(self, salt, test):
         self.salt = salt
@@ -198,7 +202,8 @@ class States:
         if requisites["onchanges"] and not touched["onchanges"]:
             return False
         unless, onlyif = arguments.pop("unless", None), arguments.pop("onlyif", None)
-        if unless and run(unless, shell=True).returncode == 0 or onlyif and run(onlyif, shell=True).returncode != 0:
+        holds = [run(command, shell=True).returncode == 0 for command in listed(unless)]
+        if holds and all(holds) or any(run(command, shell=True).returncode != 0 for command in listed(onlyif)):
             return False
         changed = getattr(self, function.replace(".", "_"))(**{"name": identity, **arguments})
         if not changed and touched["watch"]:
