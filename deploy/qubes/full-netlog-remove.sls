@@ -135,6 +135,14 @@ netlog-template-activate:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
+
+netlog-source-netlog.Export:
+  file.absent:
+    - name: {{ roots.source }}{{ '/usr/local/etc/qubes-rpc/netlog.Export' if netlog.mode == 'rw' else '/etc/qubes-rpc/netlog.Export' }}
+
+netlog-source-netlog.Release:
+  file.absent:
+    - name: {{ roots.source }}{{ '/usr/local/etc/qubes-rpc/netlog.Release' if netlog.mode == 'rw' else '/etc/qubes-rpc/netlog.Release' }}
 {%- if netlog.mode == 'rw' %}
 
 netlog-source-50-netlog.rc:
@@ -143,6 +151,10 @@ netlog-source-50-netlog.rc:
 {%- endif %}
 {%- endif %}
 {%- if 'capture' in roots %}
+
+netlog-capture-netlog-pcaps:
+  file.absent:
+    - name: {{ roots.capture }}{{ '/usr/local/bin/netlog-pcaps' if netlog.mode == 'rw' else '/usr/bin/netlog-pcaps' }}
 
 netlog-capture-netpcap.default:
   file.absent:

@@ -510,6 +510,61 @@ netlog-template-activate:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
+
+netlog-source-netlog.Export:
+  file.managed:
+    - name: {{ roots.source }}{{ '/usr/local/etc/qubes-rpc/netlog.Export' if netlog.mode == 'rw' else '/etc/qubes-rpc/netlog.Export' }}
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # netlog.Export, which qubes-netlogs-backup in dom0 runs as root (deploy/qubes/PROTOCOL.md):
+        #
+        #   netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT]   the bundle
+        #   netlog.Export facts ID                               KEY=VALUE lines about it
+        set -euo pipefail
+        PATH=/usr/local/bin:/usr/bin:/bin
+
+        # Never the plain text where there is a recipient.
+        encrypt() {
+          if [[ -n $1 ]]; then exec age --encrypt --recipient "$1"; else exec cat; fi
+        }
+
+        case ${1-}:$# in
+          pcaps:[45]) netlog-pcaps export "$2" | (encrypt "${5-}") ;;
+          nft:[45]) netlog-spool export "$2" "$3" "$4" | (encrypt "${5-}") ;;
+          facts:2)
+            # A qube may have both; the one that does not know of ID says nothing.
+            for program in netlog-pcaps netlog-spool; do
+              ! command -v "$program" > /dev/null || "$program" facts "$2"
+            done
+            ;;
+          *)
+            echo 'usage: netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT] | facts ID' >&2
+            exit 2
+            ;;
+        esac
+        {%- endraw %}
+
+netlog-source-netlog.Release:
+  file.managed:
+    - name: {{ roots.source }}{{ '/usr/local/etc/qubes-rpc/netlog.Release' if netlog.mode == 'rw' else '/etc/qubes-rpc/netlog.Release' }}
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # netlog.Release ID DAYS, which qubes-netlogs-backup in dom0 runs as root: what netlog.Export has sent as ID is in the vault.
+        set -euo pipefail
+        PATH=/usr/local/bin:/usr/bin:/bin
+        # The packet logs of nftables are kept by age and size, and need no release.
+        ! command -v netlog-pcaps > /dev/null || netlog-pcaps release "$1" "$2"
+        {%- endraw %}
 {%- if netlog.mode == 'rw' %}
 
 netlog-source-50-netlog.rc:
@@ -641,6 +696,118 @@ netlog-source-50-netlog.rc:
 {%- endif %}
 {%- endif %}
 {%- if 'capture' in roots %}
+
+netlog-capture-netlog-pcaps:
+  file.managed:
+    - name: {{ roots.capture }}{{ '/usr/local/bin/netlog-pcaps' if netlog.mode == 'rw' else '/usr/bin/netlog-pcaps' }}
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: True
+    - contents: |
+        {%- raw %}
+        #!/bin/sh
+        # What a qube that captures gives to the nightly backup; netlog.Export and netlog.Release run it, as root.
+        #
+        #   netlog-pcaps export ID         gzip of a tar: netpcap/NAME of every complete savefile that is not in the vault yet
+        #   netlog-pcaps facts ID          KEY=VALUE lines about that, from the ledger
+        #   netlog-pcaps release ID DAYS   ID is in the vault: its savefiles are not sent again, and those older than DAYS are deleted
+        #
+        # Names stay in this qube: ID.sent has those of an export, without the ending of a compressed one, and is ID.released when
+        # dom0 says that it is safe.
+        set -eu
+        umask 077
+        directory=/var/log/netpcap
+        notes=/rw/config/netlog/exported
+        links=$directory/.export # beside them, so that what the ring deletes meanwhile is whole in the archive
+
+        savefiles() {
+          find "$directory" -maxdepth 1 -type f -regextype posix-extended -regex '.*/[A-Za-z0-9][A-Za-z0-9_.-]*\.pcap(\.gz|\.zst)?' \
+            -printf '%f\n' | sort
+        }
+
+        # forms NAME: that there are of it.
+        forms() {
+          for form in "$1" "$1.gz" "$1.zst"; do [ ! -e "$form" ] || echo "$form"; done
+        }
+
+        # As the capture's user, which has to read the list that this leaves for it.
+        release() {
+          setpriv --reuid "$(stat -c %u .)" --regid "$(stat -c %g .)" --clear-groups tsnetpcap release . "$@"
+        }
+
+        case ${2:-} in
+          '' | *[!0-9TZ]*) set -- ;;
+        esac
+        case ${1:-}:$# in
+          export:2)
+            mkdir -p "$notes"
+            rm -rf "$notes"/*.sent "$links"
+            mkdir "$links" "$links/netpcap"
+            trap 'rm -rf "$links"' EXIT
+            cat "$notes"/*.released > "$links/released" 2> /dev/null || :
+            savefiles | while read -r form; do
+              name=${form%.gz}
+              name=${name%.zst}
+              if grep -qxF -- "$name" "$links/released"; then continue; fi
+              ln "$directory/$form" "$links/netpcap/" 2> /dev/null || continue # it has just gone
+              echo "$name" >> "$notes/$2.sent"
+              echo "netpcap/$form"
+            done > "$links/list"
+            touch "$notes/$2.sent"
+            tar -C "$links" --no-recursion --owner=0 --group=0 -T "$links/list" -c | gzip -n
+            ;;
+
+          facts:2)
+            [ -e "$notes/$2.sent" ] || exit 0
+            set -- "$notes/$2.sent"
+            # Of a rotated ledger the older files sort first.
+            for ledger in "$directory"/*.ledger-*.jsonl "$directory"/*.ledger.jsonl; do
+              if [ -e "$ledger" ]; then set -- "$@" "$ledger"; fi
+            done
+            awk '
+              function value(key) { return match($0, "\"" key "\":\"?[^\",}]*") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) : "" }
+              function text(key) { return substr(value(key), 2) }
+              FNR == NR { files++; taken[$0] = 1; next }
+              /^{"type":"(close|adopt)"/ && text("name") in taken {
+                packets += value("packets"); bytes += value("bytes"); dropped += value("dropped")
+                if (text("first") ~ /^[0-9]/) { if (first == "" || text("first") < first) first = text("first") }
+                if (text("last") ~ /^[0-9]/ && text("last") > last) last = text("last")
+              }
+              /^{"type":"gap"/ { gap[++gaps] = value("fromMs") "/" value("toMs") }
+              END {
+                print "files=" files + 0 "\npackets=" packets + 0 "\nbytes=" bytes + 0 "\ndropped=" dropped + 0
+                print "first=" first "\nlast=" last
+                for (i = gaps > 50 ? gaps - 50 : 1; i <= gaps; i++) print "gap_" i "=" gap[i]
+              }' "$@"
+            for ledger in "$directory"/*.ledger.jsonl; do
+              [ ! -e "$ledger" ] || echo "ledger_head=$(tail -n 1 "$ledger" | tr -d '\n' | sha256sum | cut -d ' ' -f 1)"
+            done
+            ;;
+
+          release:3)
+            [ ! -e "$notes/$2.sent" ] || mv "$notes/$2.sent" "$notes/$2.released"
+            cd "$directory"
+            old=$(cat "$notes"/*.released 2> /dev/null | while read -r name; do
+              forms "$name" | sed 's|^|./|' | xargs -r -I {} find {} -maxdepth 0 -type f -mmin +"$(($3 * 1440))" -printf '%f\n'
+            done)
+            # Names have no spaces. All are deleted or none, and none where the ring has just deleted one of them.
+            # shellcheck disable=SC2086
+            [ -z "$old" ] || release $old 2> /dev/null || for name in $old; do
+              release "$name" || [ ! -e "$name" ]
+            done
+            # A list is wanted as long as there is one of its savefiles.
+            for list in "$notes"/*.released; do
+              [ ! -e "$list" ] || [ -n "$(while read -r name; do forms "$name"; done < "$list")" ] || rm "$list"
+            done
+            ;;
+
+          *)
+            echo 'usage: netlog-pcaps export ID | facts ID | release ID DAYS' >&2
+            exit 2
+            ;;
+        esac
+        {%- endraw %}
 
 netlog-capture-netpcap.default:
   file.managed:
@@ -885,7 +1052,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('03cfebe7bebf2d738a1326cf8291b25bf19f3f19d5a1fc0ab832d26701bbe9d4' ~ netlog) | sha256 %}
+{%- set release = ('f9c16d17a042b3d0301f9bd37409ed86e77f6ee913ee2774bc337bf8d72c6500' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

@@ -51,6 +51,16 @@ export const FILES: readonly DeployedFile[] = [
   { from: 'qubes/files/source/50-netlog.rc', role: 'source', rw: RC, mode: '0755' },
   { from: 'qubes/files/template/activate', role: 'template', template: ACTIVATE.template, mode: '0755' },
 
+  service('netlog.Export'),
+  service('netlog.Release'),
+  {
+    from: 'qubes/files/capture/netlog-pcaps',
+    role: 'capture',
+    rw: '/usr/local/bin/netlog-pcaps',
+    template: '/usr/bin/netlog-pcaps',
+    mode: '0755',
+  },
+
   {
     from: 'systemd/netpcap.service',
     role: 'capture',
@@ -96,4 +106,15 @@ export const FILES: readonly DeployedFile[] = [
 
 function dom0(name: string, rw: string, mode: DeployedFile['mode'], fills?: DeployedFile['fills']): DeployedFile {
   return { from: `qubes/files/dom0/${name}`, role: 'dom0', rw, mode, ...(fills && { fills }) };
+}
+
+/** What dom0 runs in every qube that captures or logs. */
+function service(name: string): DeployedFile {
+  return {
+    from: `qubes/files/source/${name}`,
+    role: 'source',
+    rw: `/usr/local/etc/qubes-rpc/${name}`,
+    template: `/etc/qubes-rpc/${name}`,
+    mode: '0755',
+  };
 }
