@@ -54,7 +54,7 @@
 netlog-timer:
   service.dead:
     - name: qubes-netlogs-backup.timer
-    - enable: False
+    - enable: false
 {%- for qube in qubes %}
 
 netlog-remove-{{ qube }}:

@@ -58,7 +58,7 @@ netlog-dom0-qubes-netlogs-deploy:
     - user: root
     - group: root
     - mode: '0755'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         #!/bin/bash
@@ -165,7 +165,7 @@ netlog-dom0-netlogs.conf:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         # /etc/netlogs.conf: what qubes-netlogs-backup, pull-netlogs-to-work and netlogs-health go by. Read, never executed: no
         # quotes. Written by full-netlog.sls; its pillar says what is to be otherwise.
@@ -185,7 +185,7 @@ netlog-dom0-qubes-netlogs-backup:
     - user: root
     - group: root
     - mode: '0755'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         #!/bin/bash
@@ -422,7 +422,7 @@ netlog-dom0-qubes-netlogs-backup.service:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         [Unit]
@@ -444,7 +444,7 @@ netlog-dom0-qubes-netlogs-backup.timer:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         [Unit]
         Description=Nightly backup of network logs into the vault
@@ -467,7 +467,7 @@ netlog-template-activate:
     - user: root
     - group: root
     - mode: '0755'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         #!/bin/sh
@@ -517,7 +517,7 @@ netlog-source-netlog.Export:
     - user: root
     - group: root
     - mode: '0755'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         #!/bin/bash
@@ -555,7 +555,7 @@ netlog-source-netlog.Release:
     - user: root
     - group: root
     - mode: '0755'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         #!/bin/bash
@@ -573,7 +573,7 @@ netlog-source-50-netlog.rc:
     - user: root
     - group: root
     - mode: '0755'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         #!/bin/sh
@@ -703,7 +703,7 @@ netlog-capture-netlog-pcaps:
     - user: root
     - group: root
     - mode: '0755'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         #!/bin/sh
@@ -815,7 +815,7 @@ netlog-capture-netpcap.default:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         # Further options of netpcap.service. All are in tsnetpcap(8).
         NETPCAP_OPTS="{{ skipped }}{{ netlog.options }}"
@@ -827,7 +827,7 @@ netlog-capture-netpcap.service:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         # Captures all interfaces into /var/log/netpcap, one file an hour, the last 48 kept. Options: /etc/default/netpcap. For what
@@ -943,7 +943,7 @@ netlog-capture-50-qubes.conf:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         # netpcap.service.d/50-qubes.conf: what is different in an app qube, where all there is of the program is in /rw.
         [Unit]
@@ -963,7 +963,7 @@ netlog-capture-netpcap.conf:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         # /usr/lib/sysusers.d/netpcap.conf: who captures, and owns the savefiles. Members of the group may read them.
@@ -976,7 +976,7 @@ netlog-capture-50_netpcap.conf:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         # In an app qube, what is under /var is gone at its end but for what is bound from /rw.
@@ -989,7 +989,7 @@ netlog-capture-tsnetpcap:
     - user: root
     - group: root
     - mode: '0755'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- raw %}
         #!/bin/sh
@@ -1007,7 +1007,7 @@ netlog-capture-50-qubes.conf:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         # netpcap.service.d/50-qubes.conf: of all qubes of this template, those capture that have the service.
         [Unit]
@@ -1047,7 +1047,7 @@ netlog-capture-{{ kind }}:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
 {%- endfor %}
 {%- endif %}
 {%- endif %}
@@ -1060,8 +1060,8 @@ netlog-source-release:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
-    - contents: {{ release }}
+    - makedirs: true
+    - contents: '{{ release }}'
 {%- endif %}
 {%- if id == 'dom0' %}
 
@@ -1071,7 +1071,7 @@ netlog-qubes:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- for qube, roles in qubes.items() %}
         {{ qube }} {{ 'user -' if roles == ['work'] else 'root ' ~ activate }} {{ roles | join(' ') }}
@@ -1096,7 +1096,7 @@ netlog-prefix-{{ qube }}:
   qvm.features:
     - name: {{ qube }}
     - set:
-      - vm-config.netlog-prefix: {{ prefix }}
+      - vm-config.netlog-prefix: '{{ prefix }}'
 {%- endfor %}
 {%- for qube, roles in qubes.items() %}
 
@@ -1104,19 +1104,19 @@ netlog-deploy-{{ qube }}:
   cmd.run:
     - name: /usr/local/sbin/qubes-netlogs-deploy {{ qube }}
     - unless:
-      - /usr/local/sbin/qubes-netlogs-deploy --check {{ qube }}
       {%- if 'source' in roles %}
       - grep -qxF {{ release }} {{ roots.source ~ release_file }}
       {%- endif %}
       {%- if 'work' in roles %}
 
       {%- endif %}
+      - /usr/local/sbin/qubes-netlogs-deploy --check {{ qube }}
 {%- endfor %}
 
 netlog-timer:
   service.running:
     - name: qubes-netlogs-backup.timer
-    - enable: True
+    - enable: true
     - watch:
       - file: netlog-dom0-qubes-netlogs-backup.timer
 {%- elif 'source' in roots %}
@@ -1125,6 +1125,6 @@ netlog-activate:
   cmd.run:
     - name: {{ activate }} --wait
     - unless:
-      - {{ activate }} --check
       - grep -qxF {{ release }} {{ roots.source ~ release_file }}
+      - {{ activate }} --check
 {%- endif %}

@@ -31,7 +31,7 @@ netlog-capture-{{ kind }}:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
 {%- endfor %}
 {%- endif %}
 {%- endif %}
@@ -58,7 +58,7 @@ netlog-qubes:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
+    - makedirs: true
     - contents: |
         {%- for qube, roles in qubes.items() %}
         {{ qube }} {{ 'user -' if roles == ['work'] else 'root ' ~ activate }} {{ roles | join(' ') }}
@@ -83,7 +83,7 @@ netlog-prefix-{{ qube }}:
   qvm.features:
     - name: {{ qube }}
     - set:
-      - vm-config.netlog-prefix: {{ prefix }}
+      - vm-config.netlog-prefix: '{{ prefix }}'
 {%- endfor %}
 {%- for qube, roles in qubes.items() %}
 
@@ -91,19 +91,19 @@ netlog-deploy-{{ qube }}:
   cmd.run:
     - name: ${DEPLOY} {{ qube }}
     - unless:
-      - ${DEPLOY} --check {{ qube }}
       {%- if 'source' in roles %}
       - ${RELEASED}
       {%- endif %}
       {%- if 'work' in roles %}
 ${unchanged('work', read)}
       {%- endif %}
+      - ${DEPLOY} --check {{ qube }}
 {%- endfor %}
 
 netlog-timer:
   service.running:
     - name: qubes-netlogs-backup.timer
-    - enable: True
+    - enable: true
     - watch:
       - file: netlog-dom0-qubes-netlogs-backup.timer
 {%- elif 'source' in roots %}
@@ -112,8 +112,8 @@ netlog-activate:
   cmd.run:
     - name: {{ activate }} --wait
     - unless:
-      - {{ activate }} --check
       - ${RELEASED}
+      - {{ activate }} --check
 {%- endif %}
 `,
   ].join('');
@@ -141,8 +141,8 @@ netlog-source-release:
     - user: root
     - group: root
     - mode: '0644'
-    - makedirs: True
-    - contents: {{ release }}
+    - makedirs: true
+    - contents: '{{ release }}'
 {%- endif %}
 `;
 }

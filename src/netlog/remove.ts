@@ -19,7 +19,7 @@ export function removeState(): string {
 netlog-timer:
   service.dead:
     - name: qubes-netlogs-backup.timer
-    - enable: False
+    - enable: false
 {%- for qube in qubes %}
 
 netlog-remove-{{ qube }}:

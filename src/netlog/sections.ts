@@ -88,7 +88,7 @@ ${stateId(file)}:
     - user: ${owner}
     - group: ${owner}
     - mode: '${file.mode}'
-    - makedirs: True
+    - makedirs: true
     - contents: |
 ${contents(read(file.from), file)}
 `;

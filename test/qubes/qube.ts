@@ -20,6 +20,8 @@ export interface QubeOptions {
   readonly database?: Readonly<Record<string, string>>;
   /** A network namespace by its name; it stays over the qube's end and is removed with the lab. */
   readonly network?: string;
+  /** As `qvm-ls` has it; that a DispVM keeps nothing is not done here. */
+  readonly klass?: 'AppVM' | 'DispVM';
   /** Not started with the lab. */
   readonly halted?: boolean;
   /** Further arguments of systemd-nspawn. */
@@ -43,6 +45,10 @@ export class Qube {
     mkdirSync(this.#database);
     for (const service of options.services ?? []) this.set(`/qubes-service/${service}`, '1');
     for (const [path, value] of Object.entries(options.database ?? {})) this.set(path, value);
+  }
+
+  get klass(): string {
+    return this.#options.klass ?? 'AppVM';
   }
 
   get running(): boolean {

@@ -98,6 +98,10 @@ def listed(commands):
     return [commands] if isinstance(commands, str) else commands or []
 
 
+def succeeds(command):
+    return run(command, shell=True).returncode == 0
+
+
 class States:
     def __init__(self, salt, test):
         self.salt = salt
@@ -202,8 +206,9 @@ class States:
         if requisites["onchanges"] and not touched["onchanges"]:
             return False
         unless, onlyif = arguments.pop("unless", None), arguments.pop("onlyif", None)
-        holds = [run(command, shell=True).returncode == 0 for command in listed(unless)]
-        if holds and all(holds) or any(run(command, shell=True).returncode != 0 for command in listed(onlyif)):
+        if unless and all(succeeds(command) for command in listed(unless)):
+            return False
+        if not all(succeeds(command) for command in listed(onlyif)):
             return False
         changed = getattr(self, function.replace(".", "_"))(**{"name": identity, **arguments})
         if not changed and touched["watch"]:

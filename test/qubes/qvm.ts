@@ -94,7 +94,7 @@ async function list(words: readonly string[], qubes: Qubes): Promise<string> {
   const { options, rest } = read(words, new Set(['--fields', '-O']));
   const shown = rest.length === 0 ? [...qubes.values()] : rest.map((name) => find(qubes, name));
   const field = (qube: Qube, name: string): string =>
-    ({ NAME: qube.name, STATE: qube.running ? 'Running' : 'Halted', CLASS: 'AppVM' })[name] ?? '-';
+    ({ NAME: qube.name, STATE: qube.running ? 'Running' : 'Halted', CLASS: qube.klass })[name] ?? '-';
   const fields = (options.get('--fields') ?? options.get('-O') ?? 'NAME,STATE,CLASS').toUpperCase().split(',');
   return shown.map((qube) => `${fields.map((name) => field(qube, name)).join('|')}\n`).join('');
 }

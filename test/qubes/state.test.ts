@@ -85,6 +85,13 @@ describe.each(IDS)('%s', (id) => {
       const shellcheck = await Program.run(undefined, ['shellcheck', '--exclude=SC2317', ...scripts]);
       expect(shellcheck).toMatchObject({ code: 0, stdout: '' });
     }
+    for (const { contents } of managed) {
+      for (const [, rules = ''] of contents.matchAll(/^ *cat << NFT\n([\s\S]*?)\nNFT$/gm)) {
+        const check = ['unshare', '--net', 'nft', '--check', '--file', join(root, 'rules')] as const;
+        lay(root, 'rules', rules.replaceAll('$prefix', 'SYSFW'), 0o644);
+        expect(await Program.run(undefined, check)).toMatchObject({ code: 0, stderr: '' });
+      }
+    }
     // As 50-netlog.rc does it.
     const kept = join(root, '/rw/config/netlog');
     if (existsSync(kept)) cpSync(kept, join(root, '/etc/systemd/system'), { recursive: true });
