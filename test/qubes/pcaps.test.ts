@@ -78,9 +78,9 @@ test('a savefile is taken once, told of, and deleted when it is safe and old', a
   const [old = '', ...others] = first;
   await shell(`cd ${DIRECTORY}; touch -d '3 days ago' ${old} ${fresh[0]}`);
   await shell(`${SERVICES}/netlog.Release ${ID[2]} 2`);
-  expect(await complete()).toEqual([...others, ...fresh]);
+  expect(await complete()).toEqual([...others, ...fresh].sort());
   await shell(`${SERVICES}/netlog.Release ${ID[1]} 2`);
-  expect(await complete()).toEqual([...others, ...fresh.slice(1)]);
+  expect(await complete()).toEqual([...others, ...fresh.slice(1)].sort());
   await capture();
   expect(await shell(`tsnetpcap verify ${DIRECTORY} | tail -n 1`)).toMatch(/: (\d+) of \1 complete savefiles/);
   expect(await shell(`grep -c '"reason":"released"' ${DIRECTORY}/pcap.ledger.jsonl`)).toBe('2\n');
@@ -91,6 +91,18 @@ test('no savefile is an archive of none, and not nothing', async () => {
   expect(await archive(ID[2])).toEqual([]);
   expect(await facts(ID[2])).toMatchObject({ files: '0', packets: '0' });
   expect(await shell(`ls -A ${DIRECTORY}`)).toBe('');
+});
+
+test('with a recipient nothing leaves the qube in plain text', async () => {
+  await capture();
+  const names = (await complete()).map((name) => `netpcap/${name}`);
+  await shell(`age-keygen -o /tmp/key 2> /dev/null
+    ${SERVICES}/netlog.Export pcaps ${ID[0]} 0 1 "$(age-keygen -y /tmp/key)" > /tmp/encrypted`);
+  expect(lines(await shell('age --decrypt --identity /tmp/key /tmp/encrypted | tar -tz'))).toEqual(names);
+  expect(await shell('head -c 21 /tmp/encrypted')).toBe('age-encryption.org/v1');
+  const refused = await qube.run(['sh', '-c', `${SERVICES}/netlog.Export pcaps ${ID[0]} 0 1 age1wrong`]);
+  expect(refused).toMatchObject({ stdout: '', stderr: expect.stringContaining('age1wrong') });
+  expect(refused.code).not.toBe(0);
 });
 
 test('what is wrong is an error', async () => {
