@@ -104,7 +104,7 @@ netlog-dom0-qubes-netlogs-deploy:
 
         # inside ARGV...: in the qube, with stdin; VMExec, so that no shell there reads what is not meant for it.
         inside() {
-          timeout 600 qvm-run --no-gui -p -u "$user" -- "$qube" "$@" > /dev/null 2>&1
+          timeout 600 qvm-run --no-gui -q -p -u "$user" "$qube" -- "$@" > /dev/null 2>&1
         }
 
         # activated ARGUMENT: nothing to do without a program for it.
@@ -112,18 +112,12 @@ netlog-dom0-qubes-netlogs-deploy:
           [ "$activate" = - ] || inside "$activate" "$1" < /dev/null
         }
 
-        same_contents() {
-          each -exec sha256sum {} + | inside sh -c 'cd / && exec sha256sum --check --strict --status -'
-        }
-
+        # By sha256sum and stat in the qube: the lines of the one on stdin, of the other as $1.
         # shellcheck disable=SC2016
-        same_modes() {
-          each -printf '%m %p\n' |
-            inside sh -c 'cd / && while read -r mode path; do [ "$(stat -c %a "$path")" = "$mode" ] || exit 1; done'
-        }
-
         check() {
-          same_contents && same_modes && activated --check
+          each -exec sha256sum {} + | inside sh -c 'cd / && sums=$(cat) && echo "$sums" | sha256sum --check --strict --status - &&
+            [ "$(echo "$sums" | cut -c 67- | xargs stat -c "%a %n")" = "$1" ] && { [ "$2" = - ] || exec "$2" --check; }' \
+            sh "$(each -exec stat -c '%a %n' {} +)" "$activate"
         }
 
         # Files only: a directory of the archive would replace one that is a link there, as /usr/local is.
@@ -1052,7 +1046,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('f9c16d17a042b3d0301f9bd37409ed86e77f6ee913ee2774bc337bf8d72c6500' ~ netlog) | sha256 %}
+{%- set release = ('766cc22f29ea6ec0939c0374742948befc4fffefa91f9fc518a3bf2406dcfab8' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:
