@@ -189,6 +189,10 @@ netlog-capture-50-qubes.conf:
 {%- endif %}
 {%- endif %}
 {%- if 'nftlog' in roots %}
+
+netlog-nftlog-netlog-lines:
+  file.absent:
+    - name: {{ roots.nftlog }}{{ '/usr/local/bin/netlog-lines' if netlog.mode == 'rw' else '/usr/bin/netlog-lines' }}
 {%- endif %}
 {%- if 'work' in roots %}
 {%- endif %}

@@ -529,10 +529,10 @@ netlog-source-netlog.Export:
 
         case ${1-}:$# in
           pcaps:[45]) netlog-pcaps export "$2" | (encrypt "${5-}") ;;
-          nft:[45]) netlog-spool export "$2" "$3" "$4" | (encrypt "${5-}") ;;
+          nft:[45]) netlog-lines export "$2" "$3" "$4" | (encrypt "${5-}") ;;
           facts:2)
             # A qube may have both; the one that does not know of ID says nothing.
-            for program in netlog-pcaps netlog-spool; do
+            for program in netlog-pcaps netlog-lines; do
               ! command -v "$program" > /dev/null || "$program" facts "$2"
             done
             ;;
@@ -1017,6 +1017,64 @@ netlog-capture-50-qubes.conf:
 {%- endif %}
 {%- endif %}
 {%- if 'nftlog' in roots %}
+
+netlog-nftlog-netlog-lines:
+  file.managed:
+    - name: {{ roots.nftlog }}{{ '/usr/local/bin/netlog-lines' if netlog.mode == 'rw' else '/usr/bin/netlog-lines' }}
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # What a qube that logs with nftables gives to the nightly backup; netlog.Export runs it, as root.
+        #
+        #   netlog-lines export ID SINCE UNTIL   gzip of the lines of [SINCE, UNTIL), as `journalctl -o short-iso-precise` has them
+        #   netlog-lines facts ID                KEY=VALUE lines about that, and the counters of the rules
+        #
+        # The lines are netlog-spool's, as the journal's JSON; one whose message is no text is none of the kernel's packet logs.
+        set -euo pipefail
+        umask 077
+        notes=/run/netlog-exported
+
+        case ${2-} in
+          '' | *[!0-9TZ]*) set -- ;;
+        esac
+        case ${1-}:$# in
+          export:4)
+            rm -rf "$notes"
+            mkdir "$notes"
+            netlog-spool lines "$3" "$4" | awk -v facts="$notes/$2" '
+              function value(key,  at) {
+                if (!match($0, "\"" key "\" *: *\"[^\"]*\"")) return ""
+                at = substr($0, RSTART, RLENGTH - 1)
+                sub(/^"[^"]*" *: *"/, "", at)
+                return at
+              }
+              {
+                time = value("__REALTIME_TIMESTAMP"); message = value("MESSAGE"); host = value("_HOSTNAME")
+                if (time !~ /^[0-9]+$/ || message == "") next
+                seconds = substr(time, 1, length(time) - 6)
+                print strftime("%Y-%m-%dT%H:%M:%S", seconds) "." substr(time, length(time) - 5) strftime("%z", seconds) " " host " kernel: " message
+                if (!lines++) first = seconds
+                last = seconds
+              }
+              END { print "lines=" lines + 0 "\nfirst=" first "\nlast=" last > facts }' | gzip -n
+            ;;
+          facts:2)
+            [[ -e $notes/$2 ]] || exit 0
+            cat "$notes/$2"
+            # Without the table nothing was logged, which the backup is to say rather than to fail.
+            nft list counters table inet netlog 2> /dev/null |
+              awk '$1 == "counter" { name = $2 } $1 == "packets" { print name "=" $2 }' || echo table=missing
+            ;;
+          *)
+            echo 'usage: netlog-lines export ID SINCE UNTIL | facts ID' >&2
+            exit 2
+            ;;
+        esac
+        {%- endraw %}
 {%- endif %}
 {%- if 'work' in roots %}
 {%- endif %}
@@ -1046,7 +1104,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('766cc22f29ea6ec0939c0374742948befc4fffefa91f9fc518a3bf2406dcfab8' ~ netlog) | sha256 %}
+{%- set release = ('38117a4cfa2f66a39e72da08294d95ddce81f1b1ad9f49ffd98ba67f8dcdf23d' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

@@ -102,6 +102,14 @@ export const FILES: readonly DeployedFile[] = [
     mode: '0644',
   },
   { from: 'qubes/files/capture/tsnetpcap', role: 'capture', rw: '/usr/local/bin/tsnetpcap', mode: '0755' },
+
+  {
+    from: 'qubes/files/nftlog/netlog-lines',
+    role: 'nftlog',
+    rw: '/usr/local/bin/netlog-lines',
+    template: '/usr/bin/netlog-lines',
+    mode: '0755',
+  },
 ];
 
 function dom0(name: string, rw: string, mode: DeployedFile['mode'], fills?: DeployedFile['fills']): DeployedFile {
