@@ -1,5 +1,5 @@
 // The files of the netlog system: which of deploy/ goes where, in which qubes, with which mode. full-netlog.sls holds their
-// texts (state.ts). Owner is root, and in the work qube its user.
+// texts (sections.ts). Owner is root, and in the work qube its user.
 
 /**
  * Who gets a file: dom0; `source` is every qube that captures or logs, and `template` templates (both are brought there with
