@@ -38,7 +38,6 @@
 {%- for qube in netlog.nftlog %}{% do qubes.setdefault(qube, ['source']).append('nftlog') %}{% endfor %}
 {%- set activate = '/rw/config/rc.local.d/50-netlog.rc' %}
 {%- endif %}
-{%- do qubes.setdefault(netlog.work, []).append('work') %}
 
 {#- where each set of files is put: in a qube at once, in dom0 where qubes-netlogs-deploy takes it from #}
 {%- set roots = {} %}

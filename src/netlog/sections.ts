@@ -39,7 +39,9 @@ export function head(sls: string, about: readonly string[]): string {
     "{%- for qube in netlog.nftlog %}{% do qubes.setdefault(qube, ['source']).append('nftlog') %}{% endfor %}",
     `{%- set activate = '${ACTIVATE.rw}' %}`,
     '{%- endif %}',
-    "{%- do qubes.setdefault(netlog.work, []).append('work') %}",
+    ...(FILES.some(({ role }) => role === 'work')
+      ? ["{%- do qubes.setdefault(netlog.work, []).append('work') %}"]
+      : []),
     '',
     '{#- where each set of files is put: in a qube at once, in dom0 where qubes-netlogs-deploy takes it from #}',
     '{%- set roots = {} %}',
