@@ -519,7 +519,7 @@ netlog-source-netlog.Export:
         #   netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT]   the bundle
         #   netlog.Export facts ID                               KEY=VALUE lines about it
         set -euo pipefail
-        PATH=/usr/local/bin:/usr/bin:/bin
+        PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
 
         # Never the plain text where there is a recipient.
         encrypt() {
@@ -554,7 +554,7 @@ netlog-source-netlog.Release:
         #!/bin/bash
         # netlog.Release ID DAYS, which qubes-netlogs-backup in dom0 runs as root: what netlog.Export has sent as ID is in the vault.
         set -euo pipefail
-        PATH=/usr/local/bin:/usr/bin:/bin
+        PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
         # The packet logs of nftables are kept by age and size, and need no release.
         ! command -v netlog-pcaps > /dev/null || netlog-pcaps release "$1" "$2"
         {%- endraw %}
@@ -1103,7 +1103,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('38117a4cfa2f66a39e72da08294d95ddce81f1b1ad9f49ffd98ba67f8dcdf23d' ~ netlog) | sha256 %}
+{%- set release = ('d5e741a892d11eb0ca76bc436fdf5f8fc870dc8d8cfa28da91a35b0dbb3ea24c' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:
