@@ -1,11 +1,12 @@
 // The units under a real systemd: what the processes may do, as /proc has it, that one for an interface captures beside the
 // other, and that a wrong option is not tried again. Needs root and systemd-nspawn, and fails without them.
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PROGRAM } from '../program.ts';
 import { CAP_NET_RAW, confinement, writablePaths } from '../service/confinement.ts';
 import { Container } from './container.ts';
+import { putProgram } from './installed.ts';
 
 const PROJECT = join(dirname(PROGRAM), '..');
 const SYSTEMD = join(PROJECT, 'deploy/systemd');
@@ -15,18 +16,7 @@ let container: Container;
 beforeAll(async () => {
   container = await Container.boot({ name: 'units' });
   const at = (path: string): string => container.path(path);
-  // Not where it lies: a home directory is hidden from the service, and a link out of the container leads nowhere.
-  mkdirSync(at('/opt/tsnetpcap'));
-  for (const name of ['dist', 'package.json'])
-    cpSync(join(PROJECT, name), at(`/opt/tsnetpcap/${name}`), { recursive: true });
-  for (const name of ['commander', 'koffi', 'rotating-file-stream', '@koromix'])
-    cpSync(join(PROJECT, 'node_modules', name), at(`/opt/tsnetpcap/node_modules/${name}`), { recursive: true });
-  cpSync(process.execPath, at('/opt/tsnetpcap/node'));
-  writeFileSync(
-    at('/usr/bin/tsnetpcap'),
-    '#!/bin/sh\nexec /opt/tsnetpcap/node /opt/tsnetpcap/dist/tsnetpcap.cjs "$@"\n',
-  );
-  chmodSync(at('/usr/bin/tsnetpcap'), 0o755);
+  putProgram('/usr', at);
   for (const name of ['netpcap.service', 'netpcap@.service'])
     cpSync(join(SYSTEMD, name), at(`/etc/systemd/system/${name}`));
   cpSync(join(SYSTEMD, 'sysusers.conf'), at('/usr/lib/sysusers.d/netpcap.conf'));

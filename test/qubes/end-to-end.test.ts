@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FILES, type Role } from '../../src/netlog/files.ts';
-import { PROGRAM, Program } from '../program.ts';
+import { putProgram } from '../boot/installed.ts';
+import { Program } from '../program.ts';
 import { Chain, INTERNET } from './chain.ts';
 import { QubesLab } from './lab.ts';
 
@@ -38,8 +39,7 @@ beforeAll(async () => {
   for (const name of CAPTURES) {
     const qube = lab.qube(name);
     for (const role of ['source', 'capture'] as const) put(role, (inside) => qube.path(inside));
-    const program = `#!/bin/sh\nexec ${process.execPath} ${PROGRAM} "$@"\n`;
-    writeFileSync(qube.path('/usr/local/bin/tsnetpcap'), program, { mode: 0o755 });
+    putProgram('/usr/local', (inside) => qube.path(inside));
     await qube.exec(['/rw/config/rc.local.d/50-netlog.rc', '--wait']);
   }
 });

@@ -7,6 +7,7 @@ import { Container } from '../boot/container.ts';
 import { type Ended, Program, type RunOptions } from '../program.ts';
 
 const GUEST = fileURLToPath(new URL('guest/', import.meta.url));
+const PROJECT = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '');
 const HOME: Readonly<Record<string, string>> = { root: '/root' };
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** As qrexec does it: no environment of the caller's, the user's own home, which may be missing. */
@@ -90,6 +91,7 @@ export class Qube {
             `--bind-ro=${GUEST}init:/usr/lib/qubes/init`,
             `--bind-ro=${GUEST}qubesdb-read:/usr/bin/qubesdb-read`,
             `--bind-ro=${this.#database}:/run/qubesdb`,
+            `--bind-ro=${PROJECT}:${PROJECT}`, // which may lie below /tmp, and that is another one inside
             ...nspawn,
           ],
         });
