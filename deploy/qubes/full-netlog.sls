@@ -5,7 +5,7 @@
 #   sudo qubesctl state.show_sls qubes.monitor.full-netlog
 #   sudo qubesctl --show-output state.sls qubes.monitor.full-netlog
 #
-# Rendered by `npm run build:sls` from src/netlog/ and deploy/: changes are made there.
+# Rendered by `npm run build:sls` from src/netlog/state/ and deploy/: changes are made there.
 {%- set id = grains['id'] %}
 {%- set netlog = dict({
   'mode': 'rw',

@@ -1,12 +1,12 @@
-// `npm run build:sls`: writes what goes to /srv/salt/qubes/monitor/, from the tables in src/netlog/ and the files in deploy/;
+// `npm run build:sls`: writes what goes to /srv/salt/qubes/monitor/, from the tables in src/netlog/state/ and the files in deploy/;
 // into deploy/qubes/, or the directory that is named. What it writes there is committed: test/qubes/state.test.ts fails when
 // that differs.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installState } from '../../src/netlog/install.ts';
-import { pillarExample, topFile } from '../../src/netlog/pillar.ts';
-import { removeState } from '../../src/netlog/remove.ts';
+import { installState } from '../../src/netlog/state/install.ts';
+import { pillarExample, topFile } from '../../src/netlog/state/pillar.ts';
+import { removeState } from '../../src/netlog/state/remove.ts';
 
 const DEPLOY = fileURLToPath(new URL('..', import.meta.url));
 const [output = join(DEPLOY, 'qubes')] = process.argv.slice(2);

@@ -1,13 +1,13 @@
 // The whole way, on booted qubes: a client's DNS, TCP, UDP and IPv6 through sys-vpn, sys-dns, sys-firewall and sys-net; our
 // captures as netpcap.service; a qube is killed between; dom0's timer; and what is in the vault, judged by tar and tshark.
-// Files are put where the state puts them (src/netlog/files.ts), as the form rw.
+// Files are put where the state puts them (src/netlog/state/files.ts), as the form rw.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { FILES, type Role } from '../../src/netlog/files.ts';
+import { FILES, type Role } from '../../src/netlog/state/files.ts';
 import { putProgram } from '../boot/installed.ts';
 import { Program } from '../program.ts';
 import { Chain, INTERNET } from './chain.ts';

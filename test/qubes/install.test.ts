@@ -4,7 +4,7 @@
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { FILES } from '../../src/netlog/files.ts';
+import { FILES } from '../../src/netlog/state/files.ts';
 import { QubesLab } from './lab.ts';
 import { apply, layPillar, layProgram, layStates, STATE, salt, WITH_QUBESCTL } from './salt.ts';
 

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FILES } from '../../src/netlog/files.ts';
-import { PAYLOAD } from '../../src/netlog/sections.ts';
+import { FILES } from '../../src/netlog/state/files.ts';
+import { PAYLOAD } from '../../src/netlog/state/sections.ts';
 import { Program } from '../program.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -23,7 +23,7 @@ export function head(sls: string, about: readonly string[]): string {
     '#',
     ...COMMANDS.map((command) => `#   sudo qubesctl ${command} qubes.monitor.${sls}`),
     '#',
-    '# Rendered by `npm run build:sls` from src/netlog/ and deploy/: changes are made there.',
+    '# Rendered by `npm run build:sls` from src/netlog/state/ and deploy/: changes are made there.',
     "{%- set id = grains['id'] %}",
     '{%- set netlog = dict({',
     ...defaults,
