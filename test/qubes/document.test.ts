@@ -1,6 +1,8 @@
 // What the document does in the qubes that capture and in dom0, run as it says and seen to fail, and then ours: tcpdump with
-// -W as a ring, the name of a TLS server within 96 bytes, and its quick verify as a plain user.
+// -W as a ring, the name of a TLS server within 96 bytes, the ranges of qubes that it leaves out, and its quick verify as a
+// plain user.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { QUBE_RANGES } from '../../src/netlog/state/settings.ts';
 import { PROGRAM } from '../program.ts';
 import { QubesLab } from './lab.ts';
 import type { Qube } from './qube.ts';
@@ -52,6 +54,25 @@ test('96 bytes do not hold the name of a TLS server, --keep-names does', async (
     );
   expect((await names('/tmp/document.pcap')).trim()).toBe('');
   expect((await names('/tmp/ours.pcap')).trim()).toBe(NAME);
+});
+
+test('two ranges are not all that qubes have, the switch of the pillar has all four', async () => {
+  const addresses = ['10.137.0.9', '10.138.0.9', '10.139.1.1', 'fd09:24ef:4179::9', '192.0.2.9'];
+  const excluded = QUBE_RANGES.map((range) => `--exclude ${range}`).join(' ');
+  const capture = `for address in ${addresses.join(' ')}; do ip addr add $address dev lo; done
+    tcpdump -Z root -U --immediate-mode -i any -s 96 -w /tmp/document.pcap not net 10.137.0.0/16 and not net 10.139.0.0/16 2> /tmp/document.said & document=$!
+    ${ours} -i any --snaplen 96 -w /tmp/ours.pcap ${excluded} 2> /tmp/ours.said & ours=$!
+    trap 'kill $document $ours; wait' EXIT
+    until grep -q listening /tmp/document.said && grep -q listening /tmp/ours.said; do sleep 0.1; done
+    for address in ${addresses.join(' ')}; do echo a > /dev/udp/$address/9; done
+    until [ "$(tcpdump -nr /tmp/document.pcap udp port 9 2> /dev/null | wc -l)" -ge 3 ]; do sleep 0.1; done`;
+  await shell(capture);
+  const seen = async (file: string): Promise<string[]> => {
+    const fields = '-Y "udp.dstport==9 and not icmp and not icmpv6" -T fields -e ip.dst -e ipv6.dst';
+    return (await shell(`tshark -n -r ${file} ${fields} 2> /dev/null | tr -d '\t' | sort -u`)).trim().split('\n');
+  };
+  expect(await seen('/tmp/document.pcap')).toEqual(['10.138.0.9', '192.0.2.9', 'fd09:24ef:4179::9']);
+  expect(await seen('/tmp/ours.pcap')).toEqual(['192.0.2.9']);
 });
 
 test('the journal of the kernel is empty for a plain user', async () => {
