@@ -1,65 +1,35 @@
-// The whole way, on booted qubes: a client's DNS, TCP, UDP and IPv6 through sys-vpn, sys-dns, sys-firewall and sys-net; our
-// captures as netpcap.service; a qube is killed between; dom0's timer; and what is in the vault, judged by tar and tshark.
-// Files are put where the state puts them (src/netlog/state/files.ts), as the form rw.
+// The whole way, on booted qubes: the document's one command in dom0; a client's DNS, TCP, UDP and IPv6 through sys-vpn,
+// sys-dns, sys-firewall and sys-net; netpcap.service and the kernel's own lines; qubes that are killed between; dom0's timer;
+// what is in the vault, judged by tar, gzip and tshark.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { FILES, type Role } from '../../src/netlog/state/files.ts';
-import { putProgram } from '../boot/installed.ts';
 import { Program } from '../program.ts';
-import { Chain, INTERNET } from './chain.ts';
-import { QubesLab } from './lab.ts';
+import { INTERNET } from './chain.ts';
+import { CAPTURES, LOGS, NetQubes } from './net-qubes.ts';
 
-const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
-const NET_QUBES = ['sys-vpn', 'sys-dns', 'sys-firewall', 'sys-net'] as const;
-const CAPTURES = ['sys-dns', 'sys-vpn'] as const;
-const STAMP = '/var/lib/systemd/timers/stamp-qubes-netlogs-backup.timer';
+interface Manifest {
+  readonly sha256: string;
+  readonly facts: Readonly<Record<string, string>>;
+}
 
-let chain: Chain;
-let lab: QubesLab;
+let qubes: NetQubes;
 let server: Program;
 const scratch = mkdtempSync(join(tmpdir(), 'tsnetpcap-end-'));
 
 beforeAll(async () => {
-  chain = new Chain(NET_QUBES);
-  server = new Program(undefined, chain.command('internet', [process.execPath, '-e', SERVER]));
+  qubes = await NetQubes.create(['sys-vpn', 'sys-dns', 'sys-firewall', 'sys-net']);
+  server = new Program(undefined, qubes.chain.command('internet', [process.execPath, '-e', SERVER]));
   await server.until(() => server.stdout.includes('ready'));
-  const network = (name: string): { name: string; network: string } => ({ name, network: chain.namespace(name) });
-  lab = await QubesLab.create([
-    ...CAPTURES.map((name) => ({ ...network(name), services: ['qubes-firewall', 'netpcap'] })),
-    ...(['sys-firewall', 'sys-net'] as const).map((name) => ({ ...network(name), services: ['qubes-firewall'] })),
-    { name: 'secrets-vault', halted: true },
-    { name: 'work' },
-  ]);
-  put('dom0', (inside) => lab.dom0.path(inside));
-  writeFileSync(lab.dom0.path('/etc/netlogs.conf'), 'NFT=\n');
-  for (const name of CAPTURES) {
-    const qube = lab.qube(name);
-    for (const role of ['source', 'capture'] as const) put(role, (inside) => qube.path(inside));
-    putProgram('/usr/local', (inside) => qube.path(inside));
-    await qube.exec(['/rw/config/rc.local.d/50-netlog.rc', '--wait']);
-  }
 });
 
 afterAll(async () => {
-  await lab?.remove();
   await server?.kill();
-  chain?.remove();
+  await qubes?.remove();
   rmSync(scratch, { recursive: true });
 });
-
-/** The files of `role`, where they belong. */
-function put(role: Role, path: (inside: string) => string): void {
-  for (const { from, rw, mode } of FILES.filter((file) => file.role === role)) {
-    if (rw === undefined) continue;
-    mkdirSync(dirname(path(rw)), { recursive: true });
-    cpSync(join(DEPLOY, from), path(rw));
-    chmodSync(path(rw), Number.parseInt(mode, 8));
-  }
-}
 
 const SERVER = `
   require('net').createServer((socket) => socket.pipe(socket)).listen(443, '::', () => console.log('ready'));
@@ -85,25 +55,9 @@ const CLIENT = (name: string): string => `
   });`;
 
 async function traffic(name: string): Promise<void> {
-  const ended = await Program.run(undefined, chain.command('client', [process.execPath, '-e', CLIENT(name)]));
+  const ended = await Program.run(undefined, qubes.chain.command('client', [process.execPath, '-e', CLIENT(name)]));
   expect(ended).toMatchObject({ code: 0, stderr: '' });
 }
-
-/** The savefile with all of `traffic` is closed, and so complete. */
-async function complete(name: string, sent: string): Promise<void> {
-  const qube = lab.qube(name);
-  const open = (await qube.exec(['sh', '-c', 'cd /var/log/netpcap && ls *.pcap.part'])).trim();
-  const written = ['grep', '-aq', `end of ${sent}`, `/var/log/netpcap/${open}`];
-  await expect.poll(() => qube.run(written), { timeout: 20_000 }).toMatchObject({ code: 0 });
-  await qube.exec(['systemctl', 'reload', 'netpcap.service']);
-  const published = ['test', '-e', `/var/log/netpcap/${open.slice(0, -'.part'.length)}`];
-  await expect.poll(() => qube.run(published), { timeout: 20_000 }).toMatchObject({ code: 0 });
-}
-
-const capturing = (name: string): Promise<unknown> =>
-  expect
-    .poll(() => lab.qube(name).run(['systemctl', 'is-active', 'netpcap.service']), { timeout: 20_000 })
-    .toMatchObject({ code: 0 });
 
 /** What tshark finds in a savefile that matches `filter`. */
 function judge(file: string, filter: string, ...fields: readonly string[]): string[] {
@@ -113,49 +67,49 @@ function judge(file: string, filter: string, ...fields: readonly string[]): stri
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-test('what a client has sent, before and after sys-dns was killed, is whole in the vault', async () => {
-  for (const name of CAPTURES) await capturing(name);
+/** A bundle's manifest and, below `scratch`, its copy. */
+async function bundle(name: string, file: string, date: string): Promise<{ manifest: Manifest; copy: string }> {
+  const vault = qubes.qube('secrets-vault');
+  const directory = `/home/user/NetLogs/${name}/${date}`;
+  expect(await vault.exec(['ls', directory])).toBe(['manifest.json', file].sort().join('\n').concat('\n'));
+  const manifest: Manifest = JSON.parse(await vault.exec(['cat', `${directory}/manifest.json`]));
+  expect(await vault.exec(['sha256sum', `${directory}/${file}`])).toContain(manifest.sha256);
+  const copy = join(scratch, file.replace(date, name));
+  cpSync(vault.path(`${directory}/${file}`), copy);
+  return { manifest, copy };
+}
+
+test('what a client has sent, before and after qubes were killed, is whole in the vault', async () => {
+  const begun = Math.floor(Date.now() / 1000);
+  for (const name of CAPTURES) await qubes.capturing(name);
   await traffic('one');
-  for (const name of CAPTURES) await complete(name, 'one');
-  await lab.qube('sys-dns').kill();
-  await lab.qube('sys-dns').start();
-  await capturing('sys-dns');
+  for (const name of CAPTURES) await qubes.complete(name, 'end of one');
+  await spooled('sys-firewall');
+  for (const name of ['sys-dns', 'sys-firewall']) {
+    await qubes.qube(name).kill();
+    await qubes.qube(name).start();
+  }
+  await qubes.capturing('sys-dns');
   await traffic('two');
-  for (const name of CAPTURES) await complete(name, 'two');
+  for (const name of CAPTURES) await qubes.complete(name, 'end of two');
 
-  await lab.dom0.exec(['sh', '-ec', 'mkdir -p /var/lib/systemd/timers; touch -d "3 days ago" $0', STAMP]);
-  await lab.dom0.exec(['systemctl', 'enable', '--now', 'qubes-netlogs-backup.timer']);
-  const said = (): Promise<string> =>
-    lab.dom0.exec(['journalctl', '-o', 'cat', '-u', 'qubes-netlogs-backup.service', '-t', 'qubes-netlogs-backup']);
-  const state = ['systemctl', 'show', '--value', '-p', 'ActiveState,ExecMainExitTimestampMonotonic,Result'];
-  await expect
-    .poll(() => lab.dom0.exec([...state, 'qubes-netlogs-backup.service']), { timeout: 40_000 })
-    .toMatch(/^(success|inactive|[1-9]\d*)\n(success|inactive|[1-9]\d*)\n(success|inactive|[1-9]\d*)\n$/);
-  expect(await said()).toBe('sys-dns: backed up\nsys-vpn: backed up\n');
+  const backedUp = [...CAPTURES, ...LOGS].map((name) => `${name}: backed up\n`).join('');
+  expect(await qubes.night()).toBe(backedUp);
+  const date = (await qubes.lab.dom0.exec(['date', '-I'])).trim();
+  expect(qubes.qube('secrets-vault').running).toBe(false);
+  await qubes.qube('secrets-vault').start();
 
-  const date = (await lab.dom0.exec(['date', '-I'])).trim();
-  const vault = lab.qube('secrets-vault');
-  expect(vault.running).toBe(false);
-  await vault.start();
   for (const name of CAPTURES) {
-    const bundles = `/home/user/NetLogs/${name}/${date}`;
-    expect(await vault.exec(['ls', bundles])).toBe(`manifest.json\npcaps-${date}.tgz\n`);
-    const manifest = JSON.parse(await vault.exec(['cat', `${bundles}/manifest.json`])) as {
-      sha256: string;
-      facts: Record<string, string>;
-    };
+    const { manifest, copy } = await bundle(name, `pcaps-${date}.tgz`, date);
     const directory = join(scratch, name);
     mkdirSync(directory);
-    cpSync(vault.path(`${bundles}/pcaps-${date}.tgz`), join(directory, 'bundle'));
-    expect(await vault.exec(['sha256sum', `${bundles}/pcaps-${date}.tgz`])).toContain(manifest.sha256);
-    const files = (await Program.run(undefined, ['tar', '-xvzf', join(directory, 'bundle'), '-C', directory])).stdout
+    const files = (await Program.run(undefined, ['tar', '-xvzf', copy, '-C', directory])).stdout
       .split('\n')
       .filter((path) => path !== '')
       .map((path) => join(directory, path));
     expect(manifest.facts['files']).toBe(String(files.length));
-    expect(manifest.facts['packets']).toBe(
-      String(files.flatMap((file) => judge(file, 'frame', 'frame.number')).length),
-    );
+    const packets = files.flatMap((file) => judge(file, 'frame', 'frame.number'));
+    expect(manifest.facts['packets']).toBe(String(packets.length));
     for (const family of ['ip', 'ipv6']) {
       const names = files.flatMap((file) => judge(file, `${family} and dns.flags.response == 0`, 'dns.qry.name'));
       expect([...new Set(names)].sort()).toEqual(['one.test', 'two.test']);
@@ -163,6 +117,37 @@ test('what a client has sent, before and after sys-dns was killed, is whole in t
         expect(files.flatMap((file) => judge(file, `${family} and ${filter}`, 'frame.number'))).not.toEqual([]);
     }
     const head = manifest.facts['ledger_head'] ?? '';
-    await lab.qube(name).exec(['tsnetpcap', 'verify', '--head', head, '/var/log/netpcap']);
+    await qubes.qube(name).exec(['tsnetpcap', 'verify', '--head', head, '/var/log/netpcap']);
+  }
+
+  for (const name of LOGS) {
+    const { manifest, copy } = await bundle(name, `nft-${date}.log.gz`, date);
+    const prefix = name === 'sys-net' ? 'SYSNET' : 'SYSFW';
+    // The kernel's log also has what earlier runs left there.
+    const lines = spawnSync('gzip', ['-cd', copy], { encoding: 'utf8' })
+      .stdout.split('\n')
+      .filter((line) => Date.parse(line.slice(0, 23).concat('Z')) / 1000 >= begun);
+    expect(lines.filter((line) => !line.includes(` kernel: ${prefix}:`))).toEqual([]);
+    expect(Number(manifest.facts['lines'])).toBeGreaterThanOrEqual(lines.length);
+    for (const [label, port] of [
+      ['dns', 'DPT=53 '],
+      ['new', 'DPT=443 '],
+      ['new', 'DPT=9999 '],
+    ] as const) {
+      for (const address of ['DST=192.0.2.1 ', 'DST=2001:0db8:0000:0000:0000:0000:0000:0001 ']) {
+        const found = lines.filter((line) =>
+          [`${prefix}:${label} IN=vif5.0 OUT=eth0 `, address, port].every((part) => line.includes(part)),
+        );
+        expect(found.length, `${name} ${label} ${address}${port}`).toBeGreaterThanOrEqual(2); // one and two
+      }
+    }
   }
 });
+
+/** The lines of all that has been sent have left the journal, which is gone with the qube. */
+async function spooled(name: string): Promise<void> {
+  const lines = ['sh', '-c', `cat /var/log/netlog/*.jsonl | grep -c DPT=9999`];
+  await expect
+    .poll(async () => Number((await qubes.qube(name).run(lines)).stdout), { timeout: 20_000 })
+    .toBeGreaterThan(1);
+}
