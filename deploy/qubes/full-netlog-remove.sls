@@ -112,6 +112,10 @@ netlog-dom0-netlogs.conf:
   file.absent:
     - name: {{ roots.dom0 }}/etc/netlogs.conf
 
+netlog-dom0-netlogs.sh:
+  file.absent:
+    - name: {{ roots.dom0 }}/usr/local/lib/netlogs.sh
+
 netlog-dom0-qubes-netlogs-backup:
   file.absent:
     - name: {{ roots.dom0 }}/usr/local/sbin/qubes-netlogs-backup

@@ -172,6 +172,97 @@ netlog-dom0-netlogs.conf:
         KEEP_BYTES={{ netlog.keep_bytes }}
         RECIPIENT={{ netlog.recipient }}
 
+netlog-dom0-netlogs.sh:
+  file.managed:
+    - name: {{ roots.dom0 }}/usr/local/lib/netlogs.sh
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        # shellcheck shell=bash
+        # What the programs of the netlog system in dom0 share: qubes-netlogs-backup, pull-netlogs-to-work and netlogs-health source
+        # it. Their settings, how they say what failed, how they reach a qube, and the vault, which only one of them has at a time.
+        # Nothing here prints or keeps what a qube says: callers get exit codes, or bytes that they pass on.
+        # shellcheck disable=SC2034
+
+        readonly CONF=/etc/netlogs.conf
+        # A backup may take two hours; a qube that does not start or halt is given up.
+        readonly LOCK_SECONDS=7200 START_SECONDS=600
+
+        declare -A conf=(
+          [VAULT]=secrets-vault [WORK]=work [PCAPS]='sys-dns sys-vpn' [NFT]='sys-firewall sys-net' [MAX_BYTES]=2147483648
+          [TIMEOUT]=1200 [PRUNE_DAYS]=2 [KEEP_DAYS]='' [KEEP_BYTES]='' [RECIPIENT]=''
+        )
+        readonly QUBE_NAME='[A-Za-z][A-Za-z0-9_.-]*'
+        failed=0 # the exit code of who sources this
+
+        say() { printf '%s\n' "$*" >&2; }
+        fail() {
+          say "$@"
+          failed=1
+        }
+        die() {
+          fail "$@"
+          exit 1
+        }
+
+        # read_conf: the settings into `conf`. The file is not sourced: a line is taken for what it says, and never run.
+        read_conf() {
+          local line key value form
+          [[ -e $CONF ]] || return 0
+          while IFS= read -r line || [[ -n $line ]]; do
+            [[ $line == *=* ]] || continue
+            key=${line%%=*} value=${line#*=}
+            [[ $key =~ ^[A-Z_]+$ && -v conf[$key] ]] || continue # it is for another program
+            case $key in
+              VAULT | WORK) form="$QUBE_NAME" ;;
+              PCAPS | NFT) form="($QUBE_NAME( $QUBE_NAME)*)?" ;;
+              MAX_BYTES | TIMEOUT | PRUNE_DAYS) form='[0-9]{1,15}' ;;
+              KEEP_DAYS | KEEP_BYTES) form='([0-9]{1,15})?' ;;
+              RECIPIENT) form='(age1[0-9a-z]{20,4000})?' ;;
+            esac
+            [[ $value =~ ^${form}$ ]] || die "$CONF: $key is not of the form $form"
+            conf[$key]=$value
+          done < "$CONF"
+        }
+
+        exists() { qvm-check -q "$1" > /dev/null 2>&1; }
+        running() { qvm-check -q --running "$1" > /dev/null 2>&1; }
+
+        # in_source SECONDS QUBE ARGV...: as root, its stdout; never starts a qube.
+        in_source() {
+          timeout -k 10 "$1" qvm-run --no-gui -q -n -p -u root "$2" -- "${@:3}" < /dev/null 2> /dev/null
+        }
+
+        # in_qube SECONDS QUBE FUNCTION ARGUMENT...: runs a function of the caller's there, as the user; stdin and stdout are the
+        # caller's. The function can call no other.
+        # shellcheck disable=SC2016
+        in_qube() {
+          timeout -k 10 "$1" qvm-run --no-gui -q -p "$2" -- bash -c "set -u; umask 077; $(declare -f "$3"); "'"$0" "$@"' "${@:3}" \
+            2> /dev/null
+        }
+
+        # start QUBE: nothing to do when it runs.
+        start() { running "$1" || timeout -k 10 "$START_SECONDS" qvm-start -q "$1" > /dev/null 2>&1; }
+
+        # open_vault: until the end of the program nobody else has the vault, and it runs; then it is halted if it was. Who comes
+        # second waits. What is locked is this file: it is there, and a user of dom0 can lock it as root can.
+        open_vault() {
+          local lock
+          exec {lock}< "${BASH_SOURCE[0]}" || die "${BASH_SOURCE[0]} can't be read"
+          flock -n "$lock" || {
+            say "waiting for another program of the netlog system to end"
+            flock -w "$LOCK_SECONDS" "$lock" || die "another program of the netlog system does not end"
+          }
+          running "${conf[VAULT]}" || trap halt_vault EXIT
+          start "${conf[VAULT]}" || die "${conf[VAULT]}: can't be started"
+        }
+
+        halt_vault() { timeout -k 10 "$START_SECONDS" qvm-shutdown -q --wait "${conf[VAULT]}" > /dev/null 2>&1; }
+        {%- endraw %}
+
 netlog-dom0-qubes-netlogs-backup:
   file.managed:
     - name: {{ roots.dom0 }}/usr/local/sbin/qubes-netlogs-backup
@@ -198,59 +289,20 @@ netlog-dom0-qubes-netlogs-backup:
         set -uo pipefail
         umask 077
 
-        readonly CONF=/etc/netlogs.conf STATE=/var/lib/netlogs LOCK=/run/lock/netlogs
-        readonly LOCK_SECONDS=7200 VAULT_SECONDS=600 FACTS_SECONDS=60 FACTS_BYTES=65536 RELEASE_SECONDS=300
+        # shellcheck source-path=SCRIPTDIR source-path=SCRIPTDIR/../lib source=netlogs.sh
+        . /usr/local/lib/netlogs.sh || exit 1
 
-        declare -A conf=(
-          [VAULT]=secrets-vault [PCAPS]='sys-dns sys-vpn' [NFT]='sys-firewall sys-net' [MAX_BYTES]=2147483648 [TIMEOUT]=1200
-          [PRUNE_DAYS]=2 [KEEP_DAYS]='' [KEEP_BYTES]='' [RECIPIENT]=''
-        )
-        failed=0
+        readonly STATE=/var/lib/netlogs VAULT_SECONDS=600 FACTS_SECONDS=60 FACTS_BYTES=65536 RELEASE_SECONDS=300
 
-        say() { printf '%s\n' "$*" >&2; }
-        fail() {
-          say "$@"
-          failed=1
-        }
-        die() {
-          fail "$@"
-          exit 1
-        }
-
-        # Not sourced: a line is taken for what it says, and never run.
-        read_conf() {
-          local line key value form
-          local qube='[A-Za-z][A-Za-z0-9_.-]*'
-          [[ -e $CONF ]] || return 0
-          while IFS= read -r line || [[ -n $line ]]; do
-            [[ $line == *=* ]] || continue
-            key=${line%%=*} value=${line#*=}
-            [[ $key =~ ^[A-Z_]+$ && -v conf[$key] ]] || continue # it is for another program
-            case $key in
-              VAULT) form="$qube" ;;
-              PCAPS | NFT) form="($qube( $qube)*)?" ;;
-              MAX_BYTES | TIMEOUT | PRUNE_DAYS) form='[0-9]{1,15}' ;;
-              KEEP_DAYS | KEEP_BYTES) form='([0-9]{1,15})?' ;;
-              RECIPIENT) form='(age1[0-9a-z]{20,4000})?' ;;
-            esac
-            [[ $value =~ ^${form}$ ]] || die "$CONF: $key is not of the form $form"
-            conf[$key]=$value
-          done < "$CONF"
-        }
-
-        # from_source SECONDS QUBE PROGRAM ARGUMENT...: never starts a qube. The template's program is used where a qube has none.
+        # from_source SECONDS QUBE PROGRAM ARGUMENT...: the template's program is used where a qube has none.
         # shellcheck disable=SC2016
         from_source() {
           local find='d=/usr/local/etc/qubes-rpc; [ -x "$d/$0" ] || d=/etc/qubes-rpc; exec "$d/$0" "$@"'
-          timeout -k 10 "$1" qvm-run --no-gui -q -n -p -u root "$2" -- sh -c "$find" "${@:3}" < /dev/null 2> /dev/null
+          in_source "$1" "$2" sh -c "$find" "${@:3}"
         }
 
         # in_vault SECONDS FUNCTION ARGUMENT...: runs one of the functions below there; its stdin is the caller's.
-        # shellcheck disable=SC2016
-        in_vault() {
-          timeout -k 10 "$1" qvm-run --no-gui -q -p "${conf[VAULT]}" -- bash -c "set -u; umask 077; $(declare -f "$2"); "'"$0" "$@"' \
-            "${@:2}" > /dev/null 2>&1
-        }
+        in_vault() { in_qube "$1" "${conf[VAULT]}" "${@:2}" > /dev/null; }
 
         # ---- run in the vault -------------------------------------------------------------------------------------------------
 
@@ -321,8 +373,8 @@ netlog-dom0-qubes-netlogs-backup:
         backup() {
           local qube=$1 kind=$2 base=$3 extension=$4 dir=$1/$DATE last='' since status manifest encrypted=false start='037 213'
           local arguments=()
-          qvm-check -q "$qube" > /dev/null 2>&1 || { fail "$qube: not backed up: there is no such qube"; return; }
-          if ! qvm-check -q --running "$qube" > /dev/null 2>&1; then
+          exists "$qube" || { fail "$qube: not backed up: there is no such qube"; return; }
+          if ! running "$qube"; then
             say "$qube: not running, left for the next run"
             return
           fi
@@ -378,23 +430,16 @@ netlog-dom0-qubes-netlogs-backup:
           fi
         }
 
-        halt_vault() { timeout -k 10 "$VAULT_SECONDS" qvm-shutdown -q --wait "${conf[VAULT]}" > /dev/null 2>&1; }
-
         main() {
           local qube oldest=''
           read_conf
           mkdir -p "$STATE" || die "$STATE can't be made"
-          exec {lock}> "$LOCK" || die "$LOCK can't be made"
-          flock -w "$LOCK_SECONDS" "$lock" || die "$LOCK is held by another program"
+          open_vault
           NOW=$(date +%s)
           DATE=$(date -d "@$NOW" -I)
           ID=$(date -u -d "@$NOW" +%Y%m%dT%H%M%SZ)
           readonly NOW DATE ID
 
-          if ! qvm-check -q --running "${conf[VAULT]}" > /dev/null 2>&1; then
-            trap halt_vault EXIT
-            timeout -k 10 "$VAULT_SECONDS" qvm-start -q "${conf[VAULT]}" > /dev/null 2>&1 || die "${conf[VAULT]}: can't be started"
-          fi
           # The lists are split into words.
           for qube in ${conf[PCAPS]}; do backup "$qube" pcaps "pcaps-$DATE" .tgz; done
           for qube in ${conf[NFT]}; do backup "$qube" nft "nft-$DATE" .log.gz; done
@@ -1103,7 +1148,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('d5e741a892d11eb0ca76bc436fdf5f8fc870dc8d8cfa28da91a35b0dbb3ea24c' ~ netlog) | sha256 %}
+{%- set release = ('8f90833d2879bbaa5a0c6eaefa6ddbbc58245d06ebd3b4667dc5a5525407ae2d' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

@@ -42,6 +42,7 @@ export const ACTIVATE: Readonly<Record<'rw' | 'template', string>> = { rw: RC, t
 export const FILES: readonly DeployedFile[] = [
   dom0('qubes-netlogs-deploy', '/usr/local/sbin/qubes-netlogs-deploy', '0755'),
   dom0('netlogs.conf', '/etc/netlogs.conf', '0644', CONF),
+  dom0('netlogs.sh', '/usr/local/lib/netlogs.sh', '0644'),
   dom0('qubes-netlogs-backup', '/usr/local/sbin/qubes-netlogs-backup', '0755'),
   dom0('qubes-netlogs-backup.service', '/etc/systemd/system/qubes-netlogs-backup.service', '0644'),
   dom0('qubes-netlogs-backup.timer', '/etc/systemd/system/qubes-netlogs-backup.timer', '0644', {
