@@ -120,6 +120,10 @@ netlog-dom0-qubes-netlogs-backup:
   file.absent:
     - name: {{ roots.dom0 }}/usr/local/sbin/qubes-netlogs-backup
 
+netlog-dom0-pull-netlogs-to-work:
+  file.absent:
+    - name: {{ roots.dom0 }}/usr/local/sbin/pull-netlogs-to-work
+
 netlog-dom0-qubes-netlogs-backup.service:
   file.absent:
     - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-backup.service

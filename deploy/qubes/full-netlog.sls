@@ -454,6 +454,224 @@ netlog-dom0-qubes-netlogs-backup:
         main
         {%- endraw %}
 
+netlog-dom0-pull-netlogs-to-work:
+  file.managed:
+    - name: {{ roots.dom0 }}/usr/local/sbin/pull-netlogs-to-work
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # pull-netlogs-to-work: copies the bundles of one day from the vault into the work qube, or into a disposable, as
+        # ~/NetLogs/DAY/SOURCE.tgz: a tar of DAY/ with the bundles of that source and their manifests. dom0 only joins pipes: days,
+        # names and bounds are its own, it looks at exit codes, and nothing of what a qube says is parsed, printed or kept here.
+        #
+        # A file takes its name only when all of it is there, which the target has found by the checksum that the vault puts behind
+        # it. Until then it is .SOURCE.tgz.part; what a pull before has brought stays. Settings: /etc/netlogs.conf.
+        #
+        # What looks unreachable is called by name, in the vault or in the target:
+        # shellcheck disable=SC2317
+        set -uo pipefail
+        umask 077
+
+        # shellcheck source-path=SCRIPTDIR source-path=SCRIPTDIR/../lib source=netlogs.sh
+        . /usr/local/lib/netlogs.sh || exit 1
+
+        # A day of a source may have bundles of more than one run.
+        readonly BUNDLES=4 QUBE_SECONDS=60
+        # How far back the newest day is looked for; a call asks for as many as there are exit codes for.
+        readonly BACK_DAYS=390 DAYS_PER_CALL=30
+        readonly VIEWER=/usr/local/lib/qubes-netlogs/work/home/user/bin/open-netlogs.sh
+
+        usage() {
+          cat << 'END'
+        usage: pull-netlogs-to-work [DATE|latest] [--target QUBE]
+
+        Copies the bundles of a day from the vault to ~/NetLogs/DATE/ of the work qube.
+
+          DATE           2026-11-24: the day when the backup ran
+          latest         the newest day of which the vault has anything; the default
+          --target QUBE  another qube than /etc/netlogs.conf names as WORK; it gets ~/bin/open-netlogs.sh as well
+
+        What was captured comes from qubes that face the network, so it is best looked at in a disposable without network:
+
+          qvm-create --class DispVM --template default-dvm --label red --property auto_cleanup=True --property netvm= disp-netlogs
+          pull-netlogs-to-work --target disp-netlogs
+          qvm-run disp-netlogs xterm
+
+        It and what is in it are gone when it shuts down.
+
+        Exit code 0: what there was has been copied; 1: there was nothing of that day, or something failed; 2: wrong use.
+        END
+        }
+
+        # ---- run in the vault -------------------------------------------------------------------------------------------------
+
+        # vault_newest SOURCES DAY...: exit code 10 for the first day of which there is a bundle of any source, 11 for the second,
+        # and so on; 3 for none.
+        vault_newest() {
+          local sources=$1 source day file number=10
+          shift
+          for day; do
+            for source in $sources; do
+              for file in "NetLogs/$source/$day"/{pcaps,nft}-"$day"*; do
+                [[ ! -f $file ]] || exit "$number"
+              done
+            done
+            number=$((number + 1))
+          done
+          exit 3
+        }
+
+        # vault_send SOURCE DAY: the archive, and behind it a line with its SHA-256. Exit code 3 when there is no bundle.
+        vault_send() {
+          local file files=() bundles=0 sum bundle="(pcaps-$2(-[0-9]+)?[.]tgz|nft-$2(-[0-9]+)?[.]log[.]gz)([.]age)?"
+          cd "NetLogs/$1" || exit 3
+          for file in "$2"/*; do
+            [[ -f $file && ! -L $file && $file =~ ^$2/($bundle|manifest(-[0-9]+)?[.]json)$ ]] || continue
+            files+=("$file")
+            [[ $file == */manifest* ]] || bundles=$((bundles + 1))
+          done
+          ((bundles > 0)) || exit 3
+          set -o pipefail
+          exec 3>&1
+          # sha256sum's output is what is captured; tee's goes past it.
+          sum=$(tar -cz -- "${files[@]}" | tee >(sha256sum) >&3) || exit 1
+          printf '%s\n' "${sum%% *}" >&3
+        }
+
+        # ---- run in the target ------------------------------------------------------------------------------------------------
+
+        # target_receive DAY NAME MAX: exit code 3 when more came than MAX, 4 when nothing did, 5 when it is not whole.
+        target_receive() {
+          day=$1 part=NetLogs/$1/.$2.part
+          local size sum trailer=65 # 64 digits and a newline
+          trap 'rm -f "$part"; rmdir "NetLogs/$day"' EXIT
+          mkdir -p "NetLogs/$day" && cat > "$part" && size=$(stat -c %s "$part") || exit 1
+          ((size > 0)) || exit 4
+          ((size <= $3 + trailer)) || exit 3
+          ((size > trailer)) || exit 5
+          sum=$(tail -c "$trailer" "$part" | tr -d '\0') && truncate -s "-$trailer" "$part" || exit 1
+          [[ $(sha256sum < "$part") == "$sum  -" ]] || exit 5
+          sync "$part" || exit 1
+          trap - EXIT
+        }
+
+        # target_publish DAY NAME
+        target_publish() { cd "NetLogs/$1" && mv -fT ".$2.part" "$2"; }
+
+        # target_viewer: from stdin.
+        target_viewer() {
+          mkdir -p bin && cat > bin/.open-netlogs.part && chmod 0755 bin/.open-netlogs.part &&
+            mv -fT bin/.open-netlogs.part bin/open-netlogs.sh
+        }
+
+        # ---- dom0 -------------------------------------------------------------------------------------------------------------
+
+        # newest: into `day`, from days that dom0 makes.
+        newest() {
+          local back number code days
+          for ((back = 0; back < BACK_DAYS; back += DAYS_PER_CALL)); do
+            days=()
+            for ((number = back; number < back + DAYS_PER_CALL; number++)); do
+              days+=("$(date -d "$TODAY -$number days" -I)")
+            done
+            in_qube "$QUBE_SECONDS" "${conf[VAULT]}" vault_newest "${sources[*]}" "${days[@]}" < /dev/null > /dev/null
+            code=$?
+            if ((code >= 10 && code < 10 + DAYS_PER_CALL)); then
+              day=${days[code - 10]}
+              return
+            fi
+            ((code == 3)) || die "${conf[VAULT]}: can't be asked for its newest day (exit code $code)"
+          done
+          die "${conf[VAULT]}: nothing of the last $BACK_DAYS days"
+        }
+
+        # pull SOURCE: into `pulled` how many there were.
+        pull() {
+          local name=$1.tgz max=$((conf[MAX_BYTES] * BUNDLES)) status
+          in_qube "${conf[TIMEOUT]}" "${conf[VAULT]}" vault_send "$1" "$day" < /dev/null |
+            head -c "$((max + 66))" |
+            in_qube "$((conf[TIMEOUT] + QUBE_SECONDS))" "$target" target_receive "$day" "$name" "$max" > /dev/null
+          status=("${PIPESTATUS[@]}")
+          if [[ ${status[0]} == 3 && ${status[2]} == 4 ]]; then
+            say "$1: nothing of $day in ${conf[VAULT]}"
+          elif [[ ${status[*]} != '0 0 0' ]]; then
+            fail "$1: not pulled: $(reason "${status[@]}")"
+          elif ! in_qube "$QUBE_SECONDS" "$target" target_publish "$day" "$name" < /dev/null > /dev/null; then
+            fail "$1: not pulled: $target could not keep it"
+          else
+            echo "$1: pulled"
+            pulled=$((pulled + 1))
+          fi
+        }
+
+        # reason VAULT HEAD TARGET: exit codes of the three, in words.
+        reason() {
+          if (($3 == 3)); then echo "it has more bytes than it may"
+          elif (($1 == 124 || $1 == 137)); then echo "${conf[VAULT]} took longer than it may"
+          elif (($3 == 124 || $3 == 137)); then echo "$target took longer than it may"
+          elif (($3 != 0 && $3 != 4 && $3 != 5)); then echo "$target did not take it (exit code $3)"
+          elif (($1 != 0)); then echo "${conf[VAULT]} did not send it (exit code $1)"
+          else echo "it did not arrive whole"
+          fi
+        }
+
+        main() {
+          local day=latest target='' source sources pulled=0
+          while (($# > 0)); do
+            case $1 in
+              -h | --help)
+                usage
+                exit 0
+                ;;
+              --target=*) target=${1#*=} ;;
+              --target)
+                (($# > 1)) || wrong "--target: no qube is named"
+                target=$2
+                shift
+                ;;
+              -*) wrong "unknown option $1" ;;
+              *)
+                [[ $day == latest ]] || wrong "more than one date"
+                day=$1
+                ;;
+            esac
+            shift
+          done
+          [[ $day == latest || ($day =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ && $(date -d "$day" -I 2> /dev/null) == "$day") ]] ||
+            wrong "$day is not a date such as $(date -I)"
+          read_conf
+          target=${target:-${conf[WORK]}}
+          [[ $target =~ ^${QUBE_NAME}$ && $target != dom0 && $target != "${conf[VAULT]}" ]] || wrong "--target: not $target"
+          # One that is in both lists has one directory.
+          mapfile -t sources < <(tr ' ' '\n' <<< "${conf[PCAPS]} ${conf[NFT]}" | awk 'NF && !known[$0]++')
+          TODAY=$(date -I)
+          readonly TODAY
+
+          exists "$target" || die "$target: there is no such qube"
+          open_vault
+          [[ $day != latest ]] || newest
+          start "$target" || die "$target: can't be started"
+          for source in "${sources[@]}"; do pull "$source"; done
+          ((pulled > 0)) || exit 1
+          if [[ $target != "${conf[WORK]}" && -e $VIEWER ]]; then
+            in_qube "$QUBE_SECONDS" "$target" target_viewer < "$VIEWER" > /dev/null || fail "$target: the viewer could not be brought there"
+          fi
+          echo "Done. Check in '$target': ~/NetLogs/$day/"
+          exit "$failed"
+        }
+
+        wrong() {
+          say "pull-netlogs-to-work: $1 (see --help)"
+          exit 2
+        }
+
+        main "$@"
+        {%- endraw %}
+
 netlog-dom0-qubes-netlogs-backup.service:
   file.managed:
     - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-backup.service
@@ -1148,7 +1366,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('8f90833d2879bbaa5a0c6eaefa6ddbbc58245d06ebd3b4667dc5a5525407ae2d' ~ netlog) | sha256 %}
+{%- set release = ('e2c18996655eb0b3b3bb280ec37c6026cdcfb3ca7328fe8b86aef0e9fabcb70b' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

@@ -44,6 +44,7 @@ export const FILES: readonly DeployedFile[] = [
   dom0('netlogs.conf', '/etc/netlogs.conf', '0644', CONF),
   dom0('netlogs.sh', '/usr/local/lib/netlogs.sh', '0644'),
   dom0('qubes-netlogs-backup', '/usr/local/sbin/qubes-netlogs-backup', '0755'),
+  dom0('pull-netlogs-to-work', '/usr/local/sbin/pull-netlogs-to-work', '0755'),
   dom0('qubes-netlogs-backup.service', '/etc/systemd/system/qubes-netlogs-backup.service', '0644'),
   dom0('qubes-netlogs-backup.timer', '/etc/systemd/system/qubes-netlogs-backup.timer', '0644', {
     '03:35:00': '{{ netlog.at }}:00',
