@@ -21,6 +21,8 @@
   'keep_bytes': '',
   'recipient': '',
   'at': '03:35',
+  'also_at': '',
+  'final': false,
   'snaplen': 96,
   'ring': 48,
   'skip_qube_ranges': false,
@@ -53,6 +55,11 @@
 netlog-timer:
   service.dead:
     - name: qubes-netlogs-backup.timer
+    - enable: false
+
+netlog-final:
+  service.dead:
+    - name: qubes-netlogs-final.service
     - enable: false
 {%- for qube in qubes %}
 
@@ -131,6 +138,14 @@ netlog-dom0-qubes-netlogs-backup.service:
 netlog-dom0-qubes-netlogs-backup.timer:
   file.absent:
     - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-backup.timer
+
+netlog-dom0-qubes-netlogs-final.service:
+  file.absent:
+    - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-final.service
+
+netlog-dom0-netlogs-health:
+  file.absent:
+    - name: {{ roots.dom0 }}/usr/local/sbin/netlogs-health
 {%- endif %}
 {%- if id != 'dom0' %}
 {%- if 'template' in roots %}
@@ -150,6 +165,10 @@ netlog-source-netlog.Export:
 netlog-source-netlog.Release:
   file.absent:
     - name: {{ roots.source }}{{ '/usr/local/etc/qubes-rpc/netlog.Release' if netlog.mode == 'rw' else '/etc/qubes-rpc/netlog.Release' }}
+
+netlog-source-netlog.Health:
+  file.absent:
+    - name: {{ roots.source }}{{ '/usr/local/etc/qubes-rpc/netlog.Health' if netlog.mode == 'rw' else '/etc/qubes-rpc/netlog.Health' }}
 {%- if netlog.mode == 'rw' %}
 
 netlog-source-50-netlog.rc:

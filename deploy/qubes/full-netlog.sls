@@ -22,6 +22,8 @@
   'keep_bytes': '',
   'recipient': '',
   'at': '03:35',
+  'also_at': '',
+  'final': false,
   'snaplen': 96,
   'ring': 48,
   'skip_qube_ranges': false,
@@ -187,7 +189,8 @@ netlog-dom0-netlogs.sh:
         # Nothing here prints or keeps what a qube says: callers get exit codes, or bytes that they pass on.
         # shellcheck disable=SC2034
 
-        readonly CONF=/etc/netlogs.conf
+        # In STATE a file for each source: when its last good backup began.
+        readonly CONF=/etc/netlogs.conf STATE=/var/lib/netlogs
         # A backup may take two hours; a qube that does not start or halt is given up.
         readonly LOCK_SECONDS=7200 START_SECONDS=600
 
@@ -231,9 +234,12 @@ netlog-dom0-netlogs.sh:
         exists() { qvm-check -q "$1" > /dev/null 2>&1; }
         running() { qvm-check -q --running "$1" > /dev/null 2>&1; }
 
-        # in_source SECONDS QUBE ARGV...: as root, its stdout; never starts a qube.
-        in_source() {
-          timeout -k 10 "$1" qvm-run --no-gui -q -n -p -u root "$2" -- "${@:3}" < /dev/null 2> /dev/null
+        # from_source SECONDS QUBE PROGRAM ARGUMENT...: as root, its stdout; never starts a qube. The template's program is used
+        # where a qube has none.
+        # shellcheck disable=SC2016
+        from_source() {
+          local find='d=/usr/local/etc/qubes-rpc; [ -x "$d/$0" ] || d=/etc/qubes-rpc; exec "$d/$0" "$@"'
+          timeout -k 10 "$1" qvm-run --no-gui -q -n -p -u root "$2" -- sh -c "$find" "${@:3}" < /dev/null 2> /dev/null
         }
 
         # in_qube SECONDS QUBE FUNCTION ARGUMENT...: runs a function of the caller's there, as the user; stdin and stdout are the
@@ -292,14 +298,7 @@ netlog-dom0-qubes-netlogs-backup:
         # shellcheck source-path=SCRIPTDIR source-path=SCRIPTDIR/../lib source=netlogs.sh
         . /usr/local/lib/netlogs.sh || exit 1
 
-        readonly STATE=/var/lib/netlogs VAULT_SECONDS=600 FACTS_SECONDS=60 FACTS_BYTES=65536 RELEASE_SECONDS=300
-
-        # from_source SECONDS QUBE PROGRAM ARGUMENT...: the template's program is used where a qube has none.
-        # shellcheck disable=SC2016
-        from_source() {
-          local find='d=/usr/local/etc/qubes-rpc; [ -x "$d/$0" ] || d=/etc/qubes-rpc; exec "$d/$0" "$@"'
-          in_source "$1" "$2" sh -c "$find" "${@:3}"
-        }
+        readonly VAULT_SECONDS=600 FACTS_SECONDS=60 FACTS_BYTES=65536 RELEASE_SECONDS=300
 
         # in_vault SECONDS FUNCTION ARGUMENT...: runs one of the functions below there; its stdin is the caller's.
         in_vault() { in_qube "$1" "${conf[VAULT]}" "${@:2}" > /dev/null; }
@@ -706,6 +705,8 @@ netlog-dom0-qubes-netlogs-backup.timer:
         Description=Nightly backup of network logs into the vault
 
         [Timer]
+        # The pillar's also_at, such as hourly.
+        OnCalendar={{ netlog.also_at }}
         OnCalendar=*-*-* {{ netlog.at }}:00
         AccuracySec=1min
         # A night when the machine was off is made up for at the next boot.
@@ -713,6 +714,224 @@ netlog-dom0-qubes-netlogs-backup.timer:
 
         [Install]
         WantedBy=timers.target
+
+netlog-dom0-qubes-netlogs-final.service:
+  file.managed:
+    - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-final.service
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        # With `final: true` in the pillar: what qubes that keep nothing have is fetched before they end with the machine. Units stop
+        # in the opposite order: qubes-core.service shuts the qubes down when this has ended.
+        [Unit]
+        Description=Backup of network logs when the machine is shut down
+        After=qubesd.service qubes-core.service
+        After=qubes-vm@sys-net.service qubes-vm@sys-firewall.service qubes-vm@sys-dns.service qubes-vm@sys-vpn.service
+
+        [Service]
+        Type=oneshot
+        RemainAfterExit=yes
+        # Not when it is switched off or removed.
+        ExecStop=/bin/sh -c '[ "$$(systemctl is-system-running)" != stopping ] || exec /usr/local/sbin/qubes-netlogs-backup'
+        TimeoutStopSec=15min
+
+        [Install]
+        WantedBy=multi-user.target
+        {%- endraw %}
+
+netlog-dom0-netlogs-health:
+  file.managed:
+    - name: {{ roots.dom0 }}/usr/local/sbin/netlogs-health
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # netlogs-health: whether all that captures, logs and backs up does so. One line for each check, as `fail  sys-dns  ...`. A
+        # qube's answer to netlog.Health is taken when it is exactly the numbers that are asked for, and is never printed as it came;
+        # no qube is started for it. Settings: /etc/netlogs.conf. The protocol: deploy/qubes/PROTOCOL.md.
+        #
+        # What looks unreachable is run in the vault:
+        # shellcheck disable=SC2317
+        set -uo pipefail
+        export LC_ALL=C
+
+        # shellcheck source-path=SCRIPTDIR source-path=SCRIPTDIR/../lib source=netlogs.sh
+        . /usr/local/lib/netlogs.sh || exit 1
+
+        # A nightly backup that has waited for its qube until the morning is not late.
+        readonly BACKUP_HOURS=30 DISK_PERCENT=95 ASK_SECONDS=60 ANSWER_BYTES=1000
+        declare -A number=() # of the last answer
+        quiet=''
+
+        usage() {
+          cat << 'END'
+        usage: sudo netlogs-health [--quiet]
+
+        Says of each qube of the netlog system how it is: ok, warn or fail, the qube, what was looked at.
+
+          --quiet   only what is not ok
+
+        What is not running is said and not started. Exit code 0: nothing failed; 1: something did; 2: wrong use.
+        END
+        }
+
+        tell() {
+          [[ $1 != fail ]] || failed=1
+          [[ -n $quiet && $1 == ok ]] || printf '%-4s  %s  %s\n' "$1" "$2" "$3"
+        }
+
+        # expect QUBE GOOD BAD: ok or fail, by the exit code before it.
+        expect() {
+          # shellcheck disable=SC2181
+          if (($? == 0)); then tell ok "$1" "$2"; else tell fail "$1" "$3"; fi
+        }
+
+        # ask QUBE KIND SINCE KEY...: the answer into `number`.
+        ask() {
+          local qube=$1 kind=$2 since=$3 form='' answer code key index=1
+          local seconds=$((conf[TIMEOUT] < ASK_SECONDS ? conf[TIMEOUT] : ASK_SECONDS))
+          shift 3
+          for key; do form+="${form:+$'\n'}$key=([0-9]{1,15})"; done
+          # The shell itself complains where an answer has a NUL.
+          {
+            answer=$(from_source "$seconds" "$qube" netlog.Health "$kind" "$since" | head -c "$ANSWER_BYTES")
+            code=$?
+          } 2> /dev/null
+          if ((code == 124 || code == 137)); then tell fail "$qube" "has not answered for $seconds seconds"
+          elif ((code == 126 || code == 127)); then tell fail "$qube" "has no netlog.Health (exit code $code)"
+          elif ((code != 0)); then tell fail "$qube" "its netlog.Health ended with exit code $code"
+          elif [[ ! $answer =~ ^${form}$ ]]; then tell fail "$qube" "has answered something else than the numbers asked for"
+          else
+            for key; do
+              number[$key]=$((10#${BASH_REMATCH[index]}))
+              index=$((index + 1))
+            done
+            return 0
+          fi
+          return 1
+        }
+
+        # disk QUBE
+        disk() {
+          ((number[disk] <= DISK_PERCENT))
+          expect "$1" "disk: ${number[disk]}% used" "disk: ${number[disk]}% used, more than $DISK_PERCENT%"
+        }
+
+        # source_health QUBE KIND
+        source_health() {
+          local qube=$1 last='' level=fail
+          exists "$qube" || { tell fail "$qube" "there is no such qube"; return; }
+          running "$qube" || level=warn
+          [[ ! -e $STATE/$qube ]] || read -r last < "$STATE/$qube"
+          if [[ ! $last =~ ^[0-9]{1,12}$ ]]; then
+            tell "$level" "$qube" "no backup yet: systemctl start qubes-netlogs-backup.service"
+            last=0
+          elif (($(date +%s) - last > BACKUP_HOURS * 3600)); then
+            tell "$level" "$qube" "last good backup: $((($(date +%s) - last) / 3600)) hours ago, more than $BACKUP_HOURS"
+          else
+            tell ok "$qube" "last good backup: $((($(date +%s) - last) / 3600)) hours ago"
+          fi
+          if [[ $level == warn ]]; then
+            tell warn "$qube" "not running, and not looked into"
+          else
+            "$2" "$qube" "$last"
+          fi
+        }
+
+        # pcaps QUBE SINCE
+        pcaps() {
+          ask "$1" pcaps "$2" active open disk dropped gaps || return
+          ((number[active]))
+          expect "$1" "netpcap.service is active" "netpcap.service is not active"
+          ((number[open]))
+          expect "$1" "a savefile is being written" "no savefile is being written"
+          disk "$1"
+          if ((number[dropped] + number[gaps] == 0)); then
+            tell ok "$1" "no packet dropped, no gap since the last backup"
+          else
+            tell warn "$1" "since the last backup: ${number[dropped]} packets dropped, ${number[gaps]} gaps; its ledger has the times"
+          fi
+        }
+
+        # nft QUBE SINCE
+        nft() {
+          ask "$1" nft "$2" table spool disk logged kept over || return
+          ((number[table]))
+          expect "$1" "nft: table inet netlog is there" "nft: there is no table inet netlog"
+          ((number[spool]))
+          expect "$1" "netlog-spool.service is active" "netlog-spool.service is not active"
+          disk "$1"
+          if ((number[logged] == 0)); then
+            tell ok "$1" "lines: none to log since the last backup"
+          elif ((number[kept] == 0)); then
+            tell fail "$1" "lines: ${number[logged]} logged since the last backup, and none is there"
+          elif ((number[kept] < number[logged])); then
+            tell warn "$1" "lines: ${number[logged]} logged since the last backup, and only ${number[kept]} are there"
+          else
+            tell ok "$1" "lines: ${number[logged]} logged since the last backup"
+          fi
+          ((number[over] == 0)) || tell warn "$1" "lines: ${number[over]} beyond the rate limits were not logged since the last backup"
+        }
+
+        # Run in the vault.
+        vault_has_room() {
+          local used
+          used=$(df --output=pcent . | tr -dc 0-9) && ((used <= $1))
+        }
+
+        vault() {
+          local qube=${conf[VAULT]}
+          if ! exists "$qube"; then
+            tell fail "$qube" "there is no such qube"
+          elif ! running "$qube"; then
+            tell ok "$qube" "not running, and not looked into"
+          else
+            in_qube "$ASK_SECONDS" "$qube" vault_has_room "$DISK_PERCENT" < /dev/null > /dev/null
+            expect "$qube" "disk: no more than $DISK_PERCENT% used" "disk: more than $DISK_PERCENT% used, or it has not answered"
+          fi
+        }
+
+        dom0() {
+          systemctl --quiet is-enabled qubes-netlogs-backup.timer 2> /dev/null &&
+            systemctl --quiet is-active qubes-netlogs-backup.timer
+          expect dom0 "qubes-netlogs-backup.timer is on" "qubes-netlogs-backup.timer is not on"
+          ! systemctl --quiet is-failed qubes-netlogs-backup.service
+          expect dom0 "qubes-netlogs-backup.service has not failed" "the last backup failed: journalctl -u qubes-netlogs-backup.service"
+        }
+
+        wrong() {
+          say "netlogs-health: $1 (see --help)"
+          exit 2
+        }
+
+        main() {
+          local qube
+          case $#:${1-} in
+            0:) ;;
+            1:--quiet) quiet=yes ;;
+            1:-h | 1:--help)
+              usage
+              exit 0
+              ;;
+            *) wrong "unknown option $1" ;;
+          esac
+          ((EUID == 0)) || wrong "root alone can see when backups were: sudo netlogs-health"
+          read_conf
+          dom0
+          for qube in ${conf[PCAPS]}; do source_health "$qube" pcaps; done
+          for qube in ${conf[NFT]}; do source_health "$qube" nft; done
+          vault
+          exit "$failed"
+        }
+
+        main "$@"
+        {%- endraw %}
 {%- endif %}
 {%- if 'template' in roots %}
 {%- if netlog.mode == 'template' %}
@@ -819,8 +1038,113 @@ netlog-source-netlog.Release:
         # netlog.Release ID DAYS, which qubes-netlogs-backup in dom0 runs as root: what netlog.Export has sent as ID is in the vault.
         set -euo pipefail
         PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
-        # The packet logs of nftables are kept by age and size, and need no release.
         ! command -v netlog-pcaps > /dev/null || netlog-pcaps release "$1" "$2"
+        # The packet logs of nftables are kept by age and size, and need no release; from here on netlog.Health counts them.
+        ! command -v netlog-lines > /dev/null || "${0%/*}/netlog.Health" mark
+        {%- endraw %}
+
+netlog-source-netlog.Health:
+  file.managed:
+    - name: {{ roots.source }}{{ '/usr/local/etc/qubes-rpc/netlog.Health' if netlog.mode == 'rw' else '/etc/qubes-rpc/netlog.Health' }}
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # netlog.Health, which netlogs-health in dom0 runs as root (deploy/qubes/PROTOCOL.md). Its answer is KEY=NUMBER lines, always
+        # the same keys in the same order; dom0 takes no other. What is a yes is 1.
+        #
+        #   netlog.Health pcaps SINCE   active open disk dropped gaps; the last two of what the ledger says since then
+        #   netlog.Health nft SINCE     table spool disk logged kept over; the last three since netlog.Health mark, or the start
+        #   netlog.Health mark          netlog.Release runs it: what was logged is in the vault
+        set -uo pipefail
+        PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
+        export LC_ALL=C
+        readonly MARK=/run/netlog-mark
+
+        # is NAME COMMAND...: NAME=1 where the command succeeds.
+        is() {
+          if "${@:2}" > /dev/null 2>&1; then echo "$1=1"; else echo "$1=0"; fi
+        }
+
+        # disk DIRECTORY: percent used of where it is; a directory that is not there has no room.
+        disk() {
+          local percent
+          percent=$(df --output=pcent "$1" 2> /dev/null | tr -dc 0-9)
+          echo "disk=${percent:-100}"
+        }
+
+        # Open, and not deleted by somebody.
+        savefile_open() {
+          local pid
+          pid=$(systemctl show --value --property MainPID netpcap.service)
+          [[ $pid != 0 && -n $(find "/proc/$pid/fd" -lname '*.pcap*' ! -lname '* (deleted)' 2> /dev/null) ]]
+        }
+
+        # ledger SINCE: packets lost and times when there was no capture, of lines that were written since.
+        ledger() {
+          local files=(/var/log/netpcap/*.ledger*.jsonl)
+          [[ -e ${files[0]} ]] || files=(/dev/null)
+          awk -v since="$(date -u -d "@$1" +%Y-%m-%dT%H:%M:%S)" '
+            function value(key) { return match($0, "\"" key "\":\"?[^\",}]*") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) : "" }
+            !/^{"type":"(close|gap|lost)"/ || substr(value("time"), 2) < since { next }
+            /^{"type":"close"/ { dropped += value("dropped") + value("noSpace"); next }
+            { gaps++ }
+            END { printf "dropped=%.0f\ngaps=%.0f\n", dropped, gaps }' "${files[@]}"
+        }
+
+        # counted: lines that the rules have had written, and packets that they would have.
+        counted() {
+          nft list counters table inet netlog 2> /dev/null | awk '
+            $1 == "counter" { name = $2 }
+            $1 == "packets" { sum[substr(name, 5)] += $2 }
+            END { printf "%.0f %.0f\n", sum["logged"], sum["seen"] }'
+        }
+
+        # lines SINCE: of this qube's prefix.
+        lines() {
+          local prefix
+          prefix=$(qubesdb-read /vm-config/netlog-prefix 2> /dev/null)
+          netlog-spool lines "$1" "$(($(date +%s) + 1))" | grep -c "\"${prefix:-[A-Z]*}:"
+        }
+
+        packet_logs() {
+          local time logged=0 seen=0 logged_now seen_now
+          time=$(($(date +%s) - $(cut -d . -f 1 /proc/uptime)))
+          [[ ! -e $MARK ]] || read -r time logged seen < "$MARK"
+          read -r logged_now seen_now < <(counted)
+          # The rules have been loaded again.
+          ((logged_now >= logged && seen_now >= seen)) || logged=0 seen=0
+          sleep 1 # for journald
+          echo "logged=$((logged_now - logged))"
+          echo "kept=$(lines "$time")"
+          echo "over=$((seen_now - seen - (logged_now - logged)))"
+        }
+
+        case ${2-} in
+          *[!0-9]*) set -- ;;
+        esac
+        case ${1-}:$# in
+          pcaps:2)
+            is active systemctl is-active netpcap.service
+            is open savefile_open
+            disk /var/log/netpcap
+            ledger "$2"
+            ;;
+          nft:2)
+            is table nft list table inet netlog
+            is spool systemctl is-active netlog-spool.service
+            disk /var/log/netlog
+            packet_logs
+            ;;
+          mark:1) echo "$(date +%s) $(counted)" > "$MARK" ;;
+          *)
+            echo 'usage: netlog.Health pcaps|nft SINCE | mark' >&2
+            exit 2
+            ;;
+        esac
         {%- endraw %}
 {%- if netlog.mode == 'rw' %}
 
@@ -1716,7 +2040,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('d7c5acc2f1dda04cc6f9977566279fd7568f6353a87bcbbd503d50be426ee094' ~ netlog) | sha256 %}
+{%- set release = ('01a8dca5c8d7aeeda3bc69791918eefe1eb30a06592cd452284f3f0bb41eb5f1' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:
@@ -1783,6 +2107,11 @@ netlog-timer:
     - enable: true
     - watch:
       - file: netlog-dom0-qubes-netlogs-backup.timer
+
+netlog-final:
+  {{ 'service.running' if netlog.final else 'service.dead' }}:
+    - name: qubes-netlogs-final.service
+    - enable: {{ 'true' if netlog.final else 'false' }}
 {%- elif 'source' in roots %}
 
 netlog-activate:

@@ -110,7 +110,7 @@ test('what a person has changed in a qube is put right', async () => {
 });
 
 test('a setting of the pillar arrives, and what runs with it is restarted', async () => {
-  layPillar(lab.dom0, "netlog: { ring: 72, skip_qube_ranges: true, at: '04:10' }\n");
+  layPillar(lab.dom0, "netlog: { ring: 72, skip_qube_ranges: true, at: '04:10', also_at: hourly, final: true }\n");
   const qube = lab.qube('sys-dns');
   const pid = async (): Promise<string> => (await qube.exec(['systemctl', 'show', '-P', 'MainPID', 'netpcap'])).trim();
   const old = await pid();
@@ -119,7 +119,10 @@ test('a setting of the pillar arrives, and what runs with it is restarted', asyn
   const line = (await qube.exec(['cat', `/proc/${await pid()}/cmdline`])).split('\0').join(' ');
   expect(line).toContain('--ring 72 --exclude 10.137.0.0/16 --exclude 10.138.0.0/16 --exclude 10.139.0.0/16');
   expect(line).toContain('--exclude fd09:24ef:4179::/48');
-  expect(await lab.dom0.exec(['systemctl', 'list-timers', '--all'])).toContain('04:10:00');
+  const calendar = await lab.dom0.exec(['systemctl', 'show', '-P', 'TimersCalendar', 'qubes-netlogs-backup.timer']);
+  expect(calendar).toContain('OnCalendar=*-*-* 04:10:00 ;');
+  expect(calendar).toContain('OnCalendar=*-*-* *:00:00 ;');
+  expect(await lab.dom0.exec(['systemctl', 'is-enabled', 'qubes-netlogs-final.service'])).toBe('enabled\n');
 });
 
 test('a disposable is refused in mode rw, which it would not keep', async () => {

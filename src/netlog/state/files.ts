@@ -52,13 +52,17 @@ export const FILES: readonly DeployedFile[] = [
   dom0('qubes-netlogs-backup.service', '/etc/systemd/system/qubes-netlogs-backup.service', '0644'),
   dom0('qubes-netlogs-backup.timer', '/etc/systemd/system/qubes-netlogs-backup.timer', '0644', {
     '03:35:00': '{{ netlog.at }}:00',
+    'OnCalendar=\n': 'OnCalendar={{ netlog.also_at }}\n',
   }),
+  dom0('qubes-netlogs-final.service', '/etc/systemd/system/qubes-netlogs-final.service', '0644'),
+  dom0('netlogs-health', '/usr/local/sbin/netlogs-health', '0755'),
 
   { from: 'qubes/files/source/50-netlog.rc', role: 'source', rw: RC, mode: '0755' },
   { from: 'qubes/files/template/activate', role: 'template', template: ACTIVATE.template, mode: '0755' },
 
   service('netlog.Export'),
   service('netlog.Release'),
+  service('netlog.Health'),
   {
     from: 'qubes/files/capture/netlog-pcaps',
     role: 'capture',

@@ -4,7 +4,8 @@
 # Nothing here prints or keeps what a qube says: callers get exit codes, or bytes that they pass on.
 # shellcheck disable=SC2034
 
-readonly CONF=/etc/netlogs.conf
+# In STATE a file for each source: when its last good backup began.
+readonly CONF=/etc/netlogs.conf STATE=/var/lib/netlogs
 # A backup may take two hours; a qube that does not start or halt is given up.
 readonly LOCK_SECONDS=7200 START_SECONDS=600
 
@@ -48,9 +49,12 @@ read_conf() {
 exists() { qvm-check -q "$1" > /dev/null 2>&1; }
 running() { qvm-check -q --running "$1" > /dev/null 2>&1; }
 
-# in_source SECONDS QUBE ARGV...: as root, its stdout; never starts a qube.
-in_source() {
-  timeout -k 10 "$1" qvm-run --no-gui -q -n -p -u root "$2" -- "${@:3}" < /dev/null 2> /dev/null
+# from_source SECONDS QUBE PROGRAM ARGUMENT...: as root, its stdout; never starts a qube. The template's program is used
+# where a qube has none.
+# shellcheck disable=SC2016
+from_source() {
+  local find='d=/usr/local/etc/qubes-rpc; [ -x "$d/$0" ] || d=/etc/qubes-rpc; exec "$d/$0" "$@"'
+  timeout -k 10 "$1" qvm-run --no-gui -q -n -p -u root "$2" -- sh -c "$find" "${@:3}" < /dev/null 2> /dev/null
 }
 
 # in_qube SECONDS QUBE FUNCTION ARGUMENT...: runs a function of the caller's there, as the user; stdin and stdout are the
