@@ -112,6 +112,8 @@ export const FILES: readonly DeployedFile[] = [
     template: '/usr/bin/netlog-lines',
     mode: '0755',
   },
+
+  { from: 'qubes/files/work/open-netlogs.sh', role: 'work', rw: '/home/user/bin/open-netlogs.sh', mode: '0755' },
 ];
 
 function dom0(name: string, rw: string, mode: DeployedFile['mode'], fills?: DeployedFile['fills']): DeployedFile {
