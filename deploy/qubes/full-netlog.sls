@@ -1460,7 +1460,7 @@ netlog-work-open-netlogs.sh:
           if ((entries > MAX_ENTRIES)); then
             bad "$4" "it has more than $MAX_ENTRIES entries"
           elif [[ ${result#*$'\n'} != '0 0 0 0 0 0' ]]; then
-            ! whole_gzip "$1" "$4" || bad "$4" "it is not whole"
+            ! whole_gzip "$1" "$4" || bad "$4" "its tar is not whole, or there is no room for it"
           elif ((taken != entries)); then
             bad "$4" "what does not belong there is left out (entries: $((entries - taken)))"
           fi
@@ -1659,7 +1659,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('8938a95946984df0c751edd99bff47ada36f096edbc2f3cca2c83c9200e88e8c' ~ netlog) | sha256 %}
+{%- set release = ('67b00b3eddf811b5a71538e0cb458be76a111236b8ca0d90d32083b2fa6923db' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:
@@ -1715,7 +1715,7 @@ netlog-deploy-{{ qube }}:
       - grep -qxF {{ release }} {{ roots.source ~ release_file }}
       {%- endif %}
       {%- if 'work' in roles %}
-      - echo '5915ce1a1d712ff4eeb22bb20f01622dd7014dd66c48dcfe8b3ab0fd322de07d  /usr/local/lib/qubes-netlogs/work/home/user/bin/open-netlogs.sh' | sha256sum --check --status
+      - echo 'aa21f5ae14c5c6f3651ba6a297bc10ba1e78d2095823bd231dab39d623fdc438  /usr/local/lib/qubes-netlogs/work/home/user/bin/open-netlogs.sh' | sha256sum --check --status
       {%- endif %}
       - /usr/local/sbin/qubes-netlogs-deploy --check {{ qube }}
 {%- endfor %}

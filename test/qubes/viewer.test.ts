@@ -310,7 +310,7 @@ const HOSTILE: readonly (readonly [string, string, RegExp, boolean, string])[] =
     '',
   ],
   ['garbage', 'head -c 100000 /dev/urandom > $DAY/pcaps-$DAY.tgz', /it is not whole/, false, ''],
-  ['garbage in gzip', 'head -c 100000 /dev/urandom | gzip > $DAY/pcaps-$DAY.tgz', /it is not whole/, false, ''],
+  ['garbage in gzip', 'head -c 100000 /dev/urandom | gzip > $DAY/pcaps-$DAY.tgz', /its tar is not whole/, false, ''],
   ['nothing', ': > $DAY/pcaps-$DAY.tgz', /it is empty/, false, ''],
   [
     'half of a tar',
@@ -375,6 +375,23 @@ test('an archive of names, links and devices around bundles does no harm', async
   expect(stderr).toContain('  sys-dns.tgz: what does not belong there is left out (entries: ');
   expect(stdout).toContain(`${listed(saved('sys-dns', 1), saved('sys-vpn', 1))}\n`);
   expect(await harmed()).toEqual([]);
+});
+
+test('a full disk is said, and what has room is shown', async () => {
+  const big = 'mkdir netpcap; head -c 400000 /dev/urandom > netpcap/a.pcap; tar -cz netpcap > $DAY/pcaps-$DAY.tgz';
+  await bring('sys-dns', big);
+  await bring('sys-vpn', `${PCAPS} 1`);
+  await shell('mv NetLogs brought; mkdir NetLogs');
+  const mount = ['mount', '-t', 'tmpfs', '-o', 'size=1M,mode=777', 'tmpfs', `${HOME}/NetLogs`];
+  await qube.exec(mount);
+  await shell('mv brought/* NetLogs; rmdir brought');
+  const { code, stdout, stderr } = await ours(`${DAY} --list`);
+  await qube.exec(['umount', `${HOME}/NetLogs`]);
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: `  sys-dns: pcaps-${DAY}.tgz: its tar is not whole, or there is no room for it\n`,
+  });
+  expect(stdout).toContain(`${listed(saved('sys-vpn', 1))}\n`);
 });
 
 test('names of archives are not trusted either', async () => {

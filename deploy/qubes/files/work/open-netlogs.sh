@@ -107,7 +107,7 @@ unpack() {
   if ((entries > MAX_ENTRIES)); then
     bad "$4" "it has more than $MAX_ENTRIES entries"
   elif [[ ${result#*$'\n'} != '0 0 0 0 0 0' ]]; then
-    ! whole_gzip "$1" "$4" || bad "$4" "it is not whole"
+    ! whole_gzip "$1" "$4" || bad "$4" "its tar is not whole, or there is no room for it"
   elif ((taken != entries)); then
     bad "$4" "what does not belong there is left out (entries: $((entries - taken)))"
   fi
