@@ -39,6 +39,7 @@
 {%- for qube in netlog.nftlog %}{% do qubes.setdefault(qube, ['source']).append('nftlog') %}{% endfor %}
 {%- set activate = '/rw/config/rc.local.d/50-netlog.rc' %}
 {%- endif %}
+{%- do qubes.setdefault(netlog.work, []).append('work') %}
 
 {#- where each set of files is put: in a qube at once, in dom0 where qubes-netlogs-deploy takes it from #}
 {%- set roots = {} %}
@@ -237,6 +238,10 @@ netlog-nftlog-50_netlog.conf:
     - name: {{ roots.nftlog }}{{ '/rw/config/qubes-bind-dirs.d/50_netlog.conf' if netlog.mode == 'rw' else '/usr/lib/qubes-bind-dirs.d/50_netlog.conf' }}
 {%- endif %}
 {%- if 'work' in roots %}
+
+netlog-work-open-netlogs.sh:
+  file.absent:
+    - name: {{ roots.work }}/home/user/bin/open-netlogs.sh
 {%- endif %}
 {%- if 'source' in roots %}
 

@@ -1,6 +1,7 @@
 // The whole way, on booted qubes: a client's DNS, TCP, UDP and IPv6 through sys-vpn, sys-dns, sys-firewall and sys-net; our
-// captures as netpcap.service; a qube is killed between; dom0's timer; and what is in the vault, judged by tar and tshark.
-// Files are put where the state puts them (src/netlog/state/files.ts), as the form rw.
+// captures as netpcap.service; a qube is killed between; dom0's timer; what is in the vault, judged by tar and tshark; and
+// what the pull helper and the viewer bring of it into work. Files are put where the state puts them
+// (src/netlog/state/files.ts), as the form rw.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,6 +36,7 @@ beforeAll(async () => {
     { name: 'work' },
   ]);
   put('dom0', (inside) => lab.dom0.path(inside));
+  put('work', (inside) => lab.qube('work').path(inside));
   writeFileSync(lab.dom0.path('/etc/netlogs.conf'), 'NFT=\n');
   for (const name of CAPTURES) {
     const qube = lab.qube(name);
@@ -125,15 +127,16 @@ test('what a client has sent, before and after sys-dns was killed, is whole in t
 
   await lab.dom0.exec(['sh', '-ec', 'mkdir -p /var/lib/systemd/timers; touch -d "3 days ago" $0', STAMP]);
   await lab.dom0.exec(['systemctl', 'enable', '--now', 'qubes-netlogs-backup.timer']);
-  const said = (): Promise<string> =>
+  const journal = (): Promise<string> =>
     lab.dom0.exec(['journalctl', '-o', 'cat', '-u', 'qubes-netlogs-backup.service', '-t', 'qubes-netlogs-backup']);
   const state = ['systemctl', 'show', '--value', '-p', 'ActiveState,ExecMainExitTimestampMonotonic,Result'];
   await expect
     .poll(() => lab.dom0.exec([...state, 'qubes-netlogs-backup.service']), { timeout: 40_000 })
     .toMatch(/^(success|inactive|[1-9]\d*)\n(success|inactive|[1-9]\d*)\n(success|inactive|[1-9]\d*)\n$/);
-  expect(await said()).toBe('sys-dns: backed up\nsys-vpn: backed up\n');
+  expect(await journal()).toBe('sys-dns: backed up\nsys-vpn: backed up\n');
 
   const date = (await lab.dom0.exec(['date', '-I'])).trim();
+  let savefiles = 0;
   const vault = lab.qube('secrets-vault');
   expect(vault.running).toBe(false);
   await vault.start();
@@ -153,6 +156,7 @@ test('what a client has sent, before and after sys-dns was killed, is whole in t
       .filter((path) => path !== '')
       .map((path) => join(directory, path));
     expect(manifest.facts['files']).toBe(String(files.length));
+    savefiles += files.length;
     expect(manifest.facts['packets']).toBe(
       String(files.flatMap((file) => judge(file, 'frame', 'frame.number')).length),
     );
@@ -165,4 +169,13 @@ test('what a client has sent, before and after sys-dns was killed, is whole in t
     const head = manifest.facts['ledger_head'] ?? '';
     await lab.qube(name).exec(['tsnetpcap', 'verify', '--head', head, '/var/log/netpcap']);
   }
+
+  const pulled = await lab.dom0.run(['/usr/local/sbin/pull-netlogs-to-work']);
+  const said = `sys-dns: pulled\nsys-vpn: pulled\nDone. Check in 'work': ~/NetLogs/${date}/\n`;
+  expect(pulled).toEqual({ code: 0, stdout: said, stderr: '' });
+  const viewer = ['/home/user/bin/open-netlogs.sh', '--tshark', '--open', 'all'];
+  const viewed = await lab.qube('work').run(viewer, { user: 'user' });
+  expect(viewed).toMatchObject({ code: 0, stdout: expect.stringContaining(`pcaps for ${date}:`) });
+  expect(viewed.stdout.match(/^ {2}\[\d\d\] /gm)?.length).toBe(savefiles);
+  for (const name of ['one.test', 'two.test']) expect(viewed.stdout).toContain(name);
 });

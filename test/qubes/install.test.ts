@@ -5,6 +5,7 @@ import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FILES } from '../../src/netlog/state/files.ts';
+import type { Ended } from '../program.ts';
 import { QubesLab } from './lab.ts';
 import { apply, layPillar, layProgram, layStates, STATE, salt, WITH_QUBESCTL } from './salt.ts';
 
@@ -56,6 +57,8 @@ const install = (): Promise<string[]> => apply(lab.dom0, STATE);
 const active = (qube: string, unit: string): Promise<{ stdout: string }> =>
   lab.qube(qube).run(['systemctl', 'is-active', unit]);
 
+const viewer = (): Promise<Ended> => lab.qube('work').run(['stat', '-c', '%U %a', '/home/user/bin/open-netlogs.sh']);
+
 /** Units of ours that should run in a qube and do not. */
 async function stopped(): Promise<string[]> {
   const units = FILES.flatMap(({ role, rw = '' }) =>
@@ -91,6 +94,7 @@ test('applied once, all is there and runs; twice, there is nothing to do', async
   // A qube that was halted is halted again.
   expect(lab.qube('work').running).toBe(false);
   await lab.qube('work').start();
+  expect(await viewer()).toMatchObject({ stdout: 'user 755\n' });
 });
 
 test('after a restart of the qubes all runs with what it had, and there is nothing to do', async () => {
@@ -138,6 +142,7 @@ test('a disposable is refused in mode rw, which it would not keep', async () => 
 test('the removal leaves nothing but logs', async () => {
   expect(await apply(lab.dom0, `${STATE}-remove`)).toContain('netlog-remove-sys-dns');
   expect(await listings()).toEqual(before);
+  expect(await viewer()).toMatchObject({ code: 1 });
   expect(await lab.qube('sys-dns').exec(['ls', '/rw/bind-dirs/var/log/netpcap'])).toContain('.pcap');
   expect(await active('sys-dns', 'netpcap.service')).toMatchObject({ stdout: 'inactive\n' });
   expect(await lab.qube('sys-net').exec(['nft', 'list', 'ruleset'])).not.toContain('netlog');

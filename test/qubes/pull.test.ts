@@ -58,8 +58,9 @@ function configure(settings: Readonly<Record<string, string>>): void {
   writeFileSync(lab.dom0.path('/etc/netlogs.conf'), lines.join(''));
 }
 
-/** As a person runs it. */
-const pull = (...args: readonly string[]): Promise<Ended> => lab.dom0.run([SCRIPT, ...args]);
+/** As a person runs it, who is not root. */
+const pull = (...args: readonly string[]): Promise<Ended> =>
+  lab.dom0.run(['setpriv', '--reuid', 'nobody', '--clear-groups', SCRIPT, ...args]);
 const document = (...args: readonly string[]): Promise<Ended> =>
   lab.dom0.run(['sh', '-c', 'exec document-pull "$@" < /dev/null', 'sh', ...args]);
 const vault = (script: string): Promise<string> => lab.qube('secrets-vault').exec(['bash', '-ec', script], 'user');

@@ -149,6 +149,8 @@ export const FILES: readonly DeployedFile[] = [
     template: '/usr/lib/qubes-bind-dirs.d/50_netlog.conf',
     mode: '0644',
   },
+
+  { from: 'qubes/files/work/open-netlogs.sh', role: 'work', rw: '/home/user/bin/open-netlogs.sh', mode: '0755' },
 ];
 
 function dom0(name: string, rw: string, mode: DeployedFile['mode'], fills?: DeployedFile['fills']): DeployedFile {
