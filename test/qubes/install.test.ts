@@ -114,7 +114,8 @@ test('what a person has changed in a qube is put right', async () => {
 });
 
 test('a setting of the pillar arrives, and what runs with it is restarted', async () => {
-  layPillar(lab.dom0, "netlog: { ring: 72, skip_qube_ranges: true, at: '04:10', also_at: hourly, final: true }\n");
+  const times = "at: '04:10', also_at: hourly, final: true";
+  layPillar(lab.dom0, `netlog: { ring: 72, skip_qube_ranges: true, ${times}, new_rate: 10/second }\n`);
   const qube = lab.qube('sys-dns');
   const pid = async (): Promise<string> => (await qube.exec(['systemctl', 'show', '-P', 'MainPID', 'netpcap'])).trim();
   const old = await pid();
@@ -127,6 +128,9 @@ test('a setting of the pillar arrives, and what runs with it is restarted', asyn
   expect(calendar).toContain('OnCalendar=*-*-* 04:10:00 ;');
   expect(calendar).toContain('OnCalendar=*-*-* *:00:00 ;');
   expect(await lab.dom0.exec(['systemctl', 'is-enabled', 'qubes-netlogs-final.service'])).toBe('enabled\n');
+  const rules = await lab.qube('sys-net').exec(['nft', 'list', 'chain', 'inet', 'netlog', 'new']);
+  expect(rules).toContain('limit rate 10/second }');
+  expect(rules).toContain('log prefix "SYSNET:new "');
 });
 
 test('a disposable is refused in mode rw, which it would not keep', async () => {
