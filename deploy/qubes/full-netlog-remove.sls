@@ -21,6 +21,8 @@
   'keep_bytes': '',
   'recipient': '',
   'at': '03:35',
+  'also_at': '',
+  'final': false,
   'snaplen': 96,
   'ring': 48,
   'skip_qube_ranges': false,
@@ -37,6 +39,7 @@
 {%- for qube in netlog.nftlog %}{% do qubes.setdefault(qube, ['source']).append('nftlog') %}{% endfor %}
 {%- set activate = '/rw/config/rc.local.d/50-netlog.rc' %}
 {%- endif %}
+{%- do qubes.setdefault(netlog.work, []).append('work') %}
 
 {#- where each set of files is put: in a qube at once, in dom0 where qubes-netlogs-deploy takes it from #}
 {%- set roots = {} %}
@@ -53,6 +56,11 @@
 netlog-timer:
   service.dead:
     - name: qubes-netlogs-backup.timer
+    - enable: false
+
+netlog-final:
+  service.dead:
+    - name: qubes-netlogs-final.service
     - enable: false
 {%- for qube in qubes %}
 
@@ -112,9 +120,17 @@ netlog-dom0-netlogs.conf:
   file.absent:
     - name: {{ roots.dom0 }}/etc/netlogs.conf
 
+netlog-dom0-netlogs.sh:
+  file.absent:
+    - name: {{ roots.dom0 }}/usr/local/lib/netlogs.sh
+
 netlog-dom0-qubes-netlogs-backup:
   file.absent:
     - name: {{ roots.dom0 }}/usr/local/sbin/qubes-netlogs-backup
+
+netlog-dom0-pull-netlogs-to-work:
+  file.absent:
+    - name: {{ roots.dom0 }}/usr/local/sbin/pull-netlogs-to-work
 
 netlog-dom0-qubes-netlogs-backup.service:
   file.absent:
@@ -123,6 +139,14 @@ netlog-dom0-qubes-netlogs-backup.service:
 netlog-dom0-qubes-netlogs-backup.timer:
   file.absent:
     - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-backup.timer
+
+netlog-dom0-qubes-netlogs-final.service:
+  file.absent:
+    - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-final.service
+
+netlog-dom0-netlogs-health:
+  file.absent:
+    - name: {{ roots.dom0 }}/usr/local/sbin/netlogs-health
 {%- endif %}
 {%- if id != 'dom0' %}
 {%- if 'template' in roots %}
@@ -142,6 +166,10 @@ netlog-source-netlog.Export:
 netlog-source-netlog.Release:
   file.absent:
     - name: {{ roots.source }}{{ '/usr/local/etc/qubes-rpc/netlog.Release' if netlog.mode == 'rw' else '/etc/qubes-rpc/netlog.Release' }}
+
+netlog-source-netlog.Health:
+  file.absent:
+    - name: {{ roots.source }}{{ '/usr/local/etc/qubes-rpc/netlog.Health' if netlog.mode == 'rw' else '/etc/qubes-rpc/netlog.Health' }}
 {%- if netlog.mode == 'rw' %}
 
 netlog-source-50-netlog.rc:
@@ -210,6 +238,10 @@ netlog-nftlog-50_netlog.conf:
     - name: {{ roots.nftlog }}{{ '/rw/config/qubes-bind-dirs.d/50_netlog.conf' if netlog.mode == 'rw' else '/usr/lib/qubes-bind-dirs.d/50_netlog.conf' }}
 {%- endif %}
 {%- if 'work' in roots %}
+
+netlog-work-open-netlogs.sh:
+  file.absent:
+    - name: {{ roots.work }}/home/user/bin/open-netlogs.sh
 {%- endif %}
 {%- if 'source' in roots %}
 

@@ -22,6 +22,8 @@
   'keep_bytes': '',
   'recipient': '',
   'at': '03:35',
+  'also_at': '',
+  'final': false,
   'snaplen': 96,
   'ring': 48,
   'skip_qube_ranges': false,
@@ -38,6 +40,7 @@
 {%- for qube in netlog.nftlog %}{% do qubes.setdefault(qube, ['source']).append('nftlog') %}{% endfor %}
 {%- set activate = '/rw/config/rc.local.d/50-netlog.rc' %}
 {%- endif %}
+{%- do qubes.setdefault(netlog.work, []).append('work') %}
 
 {#- where each set of files is put: in a qube at once, in dom0 where qubes-netlogs-deploy takes it from #}
 {%- set roots = {} %}
@@ -172,6 +175,101 @@ netlog-dom0-netlogs.conf:
         KEEP_BYTES={{ netlog.keep_bytes }}
         RECIPIENT={{ netlog.recipient }}
 
+netlog-dom0-netlogs.sh:
+  file.managed:
+    - name: {{ roots.dom0 }}/usr/local/lib/netlogs.sh
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        # shellcheck shell=bash
+        # What the programs of the netlog system in dom0 share: qubes-netlogs-backup, pull-netlogs-to-work and netlogs-health source
+        # it. Their settings, how they say what failed, how they reach a qube, and the vault, which only one of them has at a time.
+        # Nothing here prints or keeps what a qube says: callers get exit codes, or bytes that they pass on.
+        # shellcheck disable=SC2034
+
+        # In STATE a file for each source: when its last good backup began.
+        readonly CONF=/etc/netlogs.conf STATE=/var/lib/netlogs
+        # A backup may take two hours; a qube that does not start or halt is given up.
+        readonly LOCK_SECONDS=7200 START_SECONDS=600
+
+        declare -A conf=(
+          [VAULT]=secrets-vault [WORK]=work [PCAPS]='sys-dns sys-vpn' [NFT]='sys-firewall sys-net' [MAX_BYTES]=2147483648
+          [TIMEOUT]=1200 [PRUNE_DAYS]=2 [KEEP_DAYS]='' [KEEP_BYTES]='' [RECIPIENT]=''
+        )
+        readonly QUBE_NAME='[A-Za-z][A-Za-z0-9_.-]*'
+        failed=0 # the exit code of who sources this
+
+        say() { printf '%s\n' "$*" >&2; }
+        fail() {
+          say "$@"
+          failed=1
+        }
+        die() {
+          fail "$@"
+          exit 1
+        }
+
+        # read_conf: the settings into `conf`. The file is not sourced: a line is taken for what it says, and never run.
+        read_conf() {
+          local line key value form
+          [[ -e $CONF ]] || return 0
+          while IFS= read -r line || [[ -n $line ]]; do
+            [[ $line == *=* ]] || continue
+            key=${line%%=*} value=${line#*=}
+            [[ $key =~ ^[A-Z_]+$ && -v conf[$key] ]] || continue # it is for another program
+            case $key in
+              VAULT | WORK) form="$QUBE_NAME" ;;
+              PCAPS | NFT) form="($QUBE_NAME( $QUBE_NAME)*)?" ;;
+              MAX_BYTES | TIMEOUT | PRUNE_DAYS) form='[0-9]{1,15}' ;;
+              KEEP_DAYS | KEEP_BYTES) form='([0-9]{1,15})?' ;;
+              RECIPIENT) form='(age1[0-9a-z]{20,4000})?' ;;
+            esac
+            [[ $value =~ ^${form}$ ]] || die "$CONF: $key is not of the form $form"
+            conf[$key]=$value
+          done < "$CONF"
+        }
+
+        exists() { qvm-check -q "$1" > /dev/null 2>&1; }
+        running() { qvm-check -q --running "$1" > /dev/null 2>&1; }
+
+        # from_source SECONDS QUBE PROGRAM ARGUMENT...: as root, its stdout; never starts a qube. The template's program is used
+        # where a qube has none.
+        # shellcheck disable=SC2016
+        from_source() {
+          local find='d=/usr/local/etc/qubes-rpc; [ -x "$d/$0" ] || d=/etc/qubes-rpc; exec "$d/$0" "$@"'
+          timeout -k 10 "$1" qvm-run --no-gui -q -n -p -u root "$2" -- sh -c "$find" "${@:3}" < /dev/null 2> /dev/null
+        }
+
+        # in_qube SECONDS QUBE FUNCTION ARGUMENT...: runs a function of the caller's there, as the user; stdin and stdout are the
+        # caller's. The function can call no other.
+        # shellcheck disable=SC2016
+        in_qube() {
+          timeout -k 10 "$1" qvm-run --no-gui -q -p "$2" -- bash -c "set -u; umask 077; $(declare -f "$3"); "'"$0" "$@"' "${@:3}" \
+            2> /dev/null
+        }
+
+        # start QUBE: nothing to do when it runs.
+        start() { running "$1" || timeout -k 10 "$START_SECONDS" qvm-start -q "$1" > /dev/null 2>&1; }
+
+        # open_vault: until the end of the program nobody else has the vault, and it runs; then it is halted if it was. Who comes
+        # second waits. What is locked is this file: it is there, and a user of dom0 can lock it as root can.
+        open_vault() {
+          local lock
+          exec {lock}< "${BASH_SOURCE[0]}" || die "${BASH_SOURCE[0]} can't be read"
+          flock -n "$lock" || {
+            say "waiting for another program of the netlog system to end"
+            flock -w "$LOCK_SECONDS" "$lock" || die "another program of the netlog system does not end"
+          }
+          running "${conf[VAULT]}" || trap halt_vault EXIT
+          start "${conf[VAULT]}" || die "${conf[VAULT]}: can't be started"
+        }
+
+        halt_vault() { timeout -k 10 "$START_SECONDS" qvm-shutdown -q --wait "${conf[VAULT]}" > /dev/null 2>&1; }
+        {%- endraw %}
+
 netlog-dom0-qubes-netlogs-backup:
   file.managed:
     - name: {{ roots.dom0 }}/usr/local/sbin/qubes-netlogs-backup
@@ -198,59 +296,13 @@ netlog-dom0-qubes-netlogs-backup:
         set -uo pipefail
         umask 077
 
-        readonly CONF=/etc/netlogs.conf STATE=/var/lib/netlogs LOCK=/run/lock/netlogs
-        readonly LOCK_SECONDS=7200 VAULT_SECONDS=600 FACTS_SECONDS=60 FACTS_BYTES=65536 RELEASE_SECONDS=300
+        # shellcheck source-path=SCRIPTDIR source-path=SCRIPTDIR/../lib source=netlogs.sh
+        . /usr/local/lib/netlogs.sh || exit 1
 
-        declare -A conf=(
-          [VAULT]=secrets-vault [PCAPS]='sys-dns sys-vpn' [NFT]='sys-firewall sys-net' [MAX_BYTES]=2147483648 [TIMEOUT]=1200
-          [PRUNE_DAYS]=2 [KEEP_DAYS]='' [KEEP_BYTES]='' [RECIPIENT]=''
-        )
-        failed=0
-
-        say() { printf '%s\n' "$*" >&2; }
-        fail() {
-          say "$@"
-          failed=1
-        }
-        die() {
-          fail "$@"
-          exit 1
-        }
-
-        # Not sourced: a line is taken for what it says, and never run.
-        read_conf() {
-          local line key value form
-          local qube='[A-Za-z][A-Za-z0-9_.-]*'
-          [[ -e $CONF ]] || return 0
-          while IFS= read -r line || [[ -n $line ]]; do
-            [[ $line == *=* ]] || continue
-            key=${line%%=*} value=${line#*=}
-            [[ $key =~ ^[A-Z_]+$ && -v conf[$key] ]] || continue # it is for another program
-            case $key in
-              VAULT) form="$qube" ;;
-              PCAPS | NFT) form="($qube( $qube)*)?" ;;
-              MAX_BYTES | TIMEOUT | PRUNE_DAYS) form='[0-9]{1,15}' ;;
-              KEEP_DAYS | KEEP_BYTES) form='([0-9]{1,15})?' ;;
-              RECIPIENT) form='(age1[0-9a-z]{20,4000})?' ;;
-            esac
-            [[ $value =~ ^${form}$ ]] || die "$CONF: $key is not of the form $form"
-            conf[$key]=$value
-          done < "$CONF"
-        }
-
-        # from_source SECONDS QUBE PROGRAM ARGUMENT...: never starts a qube. The template's program is used where a qube has none.
-        # shellcheck disable=SC2016
-        from_source() {
-          local find='d=/usr/local/etc/qubes-rpc; [ -x "$d/$0" ] || d=/etc/qubes-rpc; exec "$d/$0" "$@"'
-          timeout -k 10 "$1" qvm-run --no-gui -q -n -p -u root "$2" -- sh -c "$find" "${@:3}" < /dev/null 2> /dev/null
-        }
+        readonly VAULT_SECONDS=600 FACTS_SECONDS=60 FACTS_BYTES=65536 RELEASE_SECONDS=300
 
         # in_vault SECONDS FUNCTION ARGUMENT...: runs one of the functions below there; its stdin is the caller's.
-        # shellcheck disable=SC2016
-        in_vault() {
-          timeout -k 10 "$1" qvm-run --no-gui -q -p "${conf[VAULT]}" -- bash -c "set -u; umask 077; $(declare -f "$2"); "'"$0" "$@"' \
-            "${@:2}" > /dev/null 2>&1
-        }
+        in_vault() { in_qube "$1" "${conf[VAULT]}" "${@:2}" > /dev/null; }
 
         # ---- run in the vault -------------------------------------------------------------------------------------------------
 
@@ -321,8 +373,8 @@ netlog-dom0-qubes-netlogs-backup:
         backup() {
           local qube=$1 kind=$2 base=$3 extension=$4 dir=$1/$DATE last='' since status manifest encrypted=false start='037 213'
           local arguments=()
-          qvm-check -q "$qube" > /dev/null 2>&1 || { fail "$qube: not backed up: there is no such qube"; return; }
-          if ! qvm-check -q --running "$qube" > /dev/null 2>&1; then
+          exists "$qube" || { fail "$qube: not backed up: there is no such qube"; return; }
+          if ! running "$qube"; then
             say "$qube: not running, left for the next run"
             return
           fi
@@ -378,23 +430,16 @@ netlog-dom0-qubes-netlogs-backup:
           fi
         }
 
-        halt_vault() { timeout -k 10 "$VAULT_SECONDS" qvm-shutdown -q --wait "${conf[VAULT]}" > /dev/null 2>&1; }
-
         main() {
           local qube oldest=''
           read_conf
           mkdir -p "$STATE" || die "$STATE can't be made"
-          exec {lock}> "$LOCK" || die "$LOCK can't be made"
-          flock -w "$LOCK_SECONDS" "$lock" || die "$LOCK is held by another program"
+          open_vault
           NOW=$(date +%s)
           DATE=$(date -d "@$NOW" -I)
           ID=$(date -u -d "@$NOW" +%Y%m%dT%H%M%SZ)
           readonly NOW DATE ID
 
-          if ! qvm-check -q --running "${conf[VAULT]}" > /dev/null 2>&1; then
-            trap halt_vault EXIT
-            timeout -k 10 "$VAULT_SECONDS" qvm-start -q "${conf[VAULT]}" > /dev/null 2>&1 || die "${conf[VAULT]}: can't be started"
-          fi
           # The lists are split into words.
           for qube in ${conf[PCAPS]}; do backup "$qube" pcaps "pcaps-$DATE" .tgz; done
           for qube in ${conf[NFT]}; do backup "$qube" nft "nft-$DATE" .log.gz; done
@@ -407,6 +452,225 @@ netlog-dom0-qubes-netlogs-backup:
         }
 
         main
+        {%- endraw %}
+
+netlog-dom0-pull-netlogs-to-work:
+  file.managed:
+    - name: {{ roots.dom0 }}/usr/local/sbin/pull-netlogs-to-work
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # pull-netlogs-to-work: copies the bundles of one day from the vault into the work qube, or into a disposable, as
+        # ~/NetLogs/DAY/SOURCE.tgz: a tar of DAY/ with the bundles of that source and their manifests. dom0 only joins pipes: days,
+        # names and bounds are its own, it looks at exit codes, and nothing of what a qube says is parsed, printed or kept here.
+        #
+        # A file takes its name only when all of it is there, which the target has found by the checksum that the vault puts behind
+        # it. Until then it is .SOURCE.tgz.part; what a pull before has brought stays. Settings: /etc/netlogs.conf.
+        #
+        # What looks unreachable is called by name, in the vault or in the target:
+        # shellcheck disable=SC2317
+        set -uo pipefail
+        umask 077
+
+        # shellcheck source-path=SCRIPTDIR source-path=SCRIPTDIR/../lib source=netlogs.sh
+        . /usr/local/lib/netlogs.sh || exit 1
+
+        # A day of a source may have bundles of more than one run.
+        readonly BUNDLES=4 QUBE_SECONDS=60
+        # How far back the newest day is looked for; a call asks for as many as there are exit codes for.
+        readonly BACK_DAYS=390 DAYS_PER_CALL=30
+        readonly VIEWER=/usr/local/lib/qubes-netlogs/work/home/user/bin/open-netlogs.sh
+
+        usage() {
+          cat << 'END'
+        usage: pull-netlogs-to-work [DATE|latest] [--target QUBE]
+
+        Copies the bundles of a day from the vault to ~/NetLogs/DATE/ of the work qube.
+
+          DATE           2026-11-24: the day when the backup ran
+          latest         the newest day of which the vault has anything; the default
+          --target QUBE  another qube than /etc/netlogs.conf names as WORK; it gets ~/bin/open-netlogs.sh as well
+
+        What was captured comes from qubes that face the network, so it is best looked at in a disposable without network:
+
+          qvm-create --class DispVM --template default-dvm --label red --property auto_cleanup=True --property netvm= disp-netlogs
+          pull-netlogs-to-work --target disp-netlogs
+          qvm-run disp-netlogs xterm
+
+        It and what is in it are gone when it shuts down.
+
+        Exit code 0: what there was has been copied; 1: there was nothing of that day, or something failed; 2: wrong use.
+        END
+        }
+
+        # ---- run in the vault -------------------------------------------------------------------------------------------------
+
+        # vault_newest SOURCES DAY...: exit code 10 for the first day of which there is a bundle of any source, 11 for the second,
+        # and so on; 3 for none.
+        vault_newest() {
+          local sources=$1 source day file number=10
+          shift
+          for day; do
+            for source in $sources; do
+              for file in "NetLogs/$source/$day"/{pcaps,nft}-"$day"*; do
+                [[ ! -f $file ]] || exit "$number"
+              done
+            done
+            number=$((number + 1))
+          done
+          exit 3
+        }
+
+        # vault_send SOURCE DAY: the archive, and behind it a line with its SHA-256. Exit code 3 when there is no bundle.
+        vault_send() {
+          local file files=() bundles=0 sum bundle="(pcaps-$2(-[0-9]+)?[.]tgz|nft-$2(-[0-9]+)?[.]log[.]gz)([.]age)?"
+          cd "NetLogs/$1" || exit 3
+          for file in "$2"/*; do
+            [[ -f $file && ! -L $file && $file =~ ^$2/($bundle|manifest(-[0-9]+)?[.]json)$ ]] || continue
+            files+=("$file")
+            [[ $file == */manifest* ]] || bundles=$((bundles + 1))
+          done
+          ((bundles > 0)) || exit 3
+          set -o pipefail
+          exec 3>&1
+          # sha256sum's output is what is captured; tee's goes past it.
+          sum=$(tar -cz -- "${files[@]}" | tee >(sha256sum) >&3) || exit 1
+          printf '%s\n' "${sum%% *}" >&3
+        }
+
+        # ---- run in the target ------------------------------------------------------------------------------------------------
+
+        # target_receive DAY NAME MAX: exit code 3 when more came than MAX, 4 when nothing did, 5 when it is not whole.
+        target_receive() {
+          day=$1 part=NetLogs/$1/.$2.part
+          local size sum trailer=65 # 64 digits and a newline
+          trap 'rm -f "$part"; rmdir "NetLogs/$day"' EXIT
+          mkdir -p "NetLogs/$day" && cat > "$part" && size=$(stat -c %s "$part") || exit 1
+          ((size > 0)) || exit 4
+          ((size <= $3 + trailer)) || exit 3
+          ((size > trailer)) || exit 5
+          sum=$(tail -c "$trailer" "$part" | tr -d '\0') && truncate -s "-$trailer" "$part" || exit 1
+          [[ $(sha256sum < "$part") == "$sum  -" ]] || exit 5
+          sync "$part" || exit 1
+          trap - EXIT
+        }
+
+        # target_publish DAY NAME
+        target_publish() { cd "NetLogs/$1" && mv -fT ".$2.part" "$2"; }
+
+        # target_viewer: from stdin.
+        target_viewer() {
+          mkdir -p bin && cat > bin/.open-netlogs.part && chmod 0755 bin/.open-netlogs.part &&
+            mv -fT bin/.open-netlogs.part bin/open-netlogs.sh
+        }
+
+        # ---- dom0 -------------------------------------------------------------------------------------------------------------
+
+        # newest: into `day`, from days that dom0 makes.
+        newest() {
+          local back number code days
+          for ((back = 0; back < BACK_DAYS; back += DAYS_PER_CALL)); do
+            days=()
+            for ((number = back; number < back + DAYS_PER_CALL; number++)); do
+              days+=("$(date -d "$TODAY -$number days" -I)")
+            done
+            in_qube "$QUBE_SECONDS" "${conf[VAULT]}" vault_newest "${sources[*]}" "${days[@]}" < /dev/null > /dev/null
+            code=$?
+            if ((code >= 10 && code < 10 + DAYS_PER_CALL)); then
+              day=${days[code - 10]}
+              return
+            fi
+            ((code == 3)) || die "${conf[VAULT]}: can't be asked for its newest day (exit code $code)"
+          done
+          die "${conf[VAULT]}: nothing of the last $BACK_DAYS days"
+        }
+
+        # pull SOURCE: into `pulled` how many there were.
+        pull() {
+          local name=$1.tgz max=$((conf[MAX_BYTES] * BUNDLES)) status
+          in_qube "${conf[TIMEOUT]}" "${conf[VAULT]}" vault_send "$1" "$day" < /dev/null |
+            head -c "$((max + 66))" |
+            in_qube "$((conf[TIMEOUT] + QUBE_SECONDS))" "$target" target_receive "$day" "$name" "$max" > /dev/null
+          status=("${PIPESTATUS[@]}")
+          if [[ ${status[0]} == 3 && ${status[2]} == 4 ]]; then
+            say "$1: nothing of $day in ${conf[VAULT]}"
+          elif [[ ${status[*]} != '0 0 0' ]]; then
+            fail "$1: not pulled: $(reason "${status[@]}")"
+          elif ! in_qube "$QUBE_SECONDS" "$target" target_publish "$day" "$name" < /dev/null > /dev/null; then
+            fail "$1: not pulled: $target could not keep it"
+          else
+            echo "$1: pulled"
+            pulled=$((pulled + 1))
+          fi
+        }
+
+        # reason VAULT HEAD TARGET: exit codes of the three, in words.
+        reason() {
+          if (($3 == 3)); then echo "it has more bytes than it may"
+          elif (($1 == 124 || $1 == 137)); then echo "${conf[VAULT]} took longer than it may"
+          elif (($3 == 124 || $3 == 137)); then echo "$target took longer than it may"
+          elif (($3 != 0 && $3 != 4 && $3 != 5)); then echo "$target did not take it (exit code $3)"
+          elif (($1 != 0)); then echo "${conf[VAULT]} did not send it (exit code $1)"
+          else echo "it did not arrive whole"
+          fi
+        }
+
+        main() {
+          local day=latest target='' source sources pulled=0
+          while (($# > 0)); do
+            case $1 in
+              -h | --help)
+                usage
+                exit 0
+                ;;
+              --target=*) target=${1#*=} ;;
+              --target)
+                (($# > 1)) || wrong "--target: no qube is named"
+                target=$2
+                shift
+                ;;
+              -*) wrong "unknown option $1" ;;
+              *)
+                [[ $day == latest ]] || wrong "more than one date"
+                day=$1
+                ;;
+            esac
+            shift
+          done
+          [[ $day == latest || ($day =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ && $(date -d "$day" -I 2> /dev/null) == "$day") ]] ||
+            wrong "$day is not a date such as $(date -I)"
+          read_conf
+          target=${target:-${conf[WORK]}}
+          [[ $target =~ ^${QUBE_NAME}$ && $target != dom0 && $target != "${conf[VAULT]}" ]] || wrong "--target: not $target"
+          # One that is in both lists has one directory.
+          mapfile -t sources < <(tr ' ' '\n' <<< "${conf[PCAPS]} ${conf[NFT]}" | awk 'NF && !known[$0]++')
+          TODAY=$(date -I)
+          readonly TODAY
+
+          exists "$target" || die "$target: there is no such qube"
+          open_vault
+          [[ $day != latest ]] || newest
+          start "$target" || die "$target: can't be started"
+          for source in "${sources[@]}"; do pull "$source"; done
+          ((pulled > 0)) || exit 1
+          if [[ $target != "${conf[WORK]}" && -e $VIEWER ]]; then
+            in_qube "$QUBE_SECONDS" "$target" target_viewer < "$VIEWER" > /dev/null ||
+              fail "$target: the viewer could not be brought there"
+          fi
+          echo "Done. Check in '$target': ~/NetLogs/$day/"
+          exit "$failed"
+        }
+
+        wrong() {
+          say "pull-netlogs-to-work: $1 (see --help)"
+          exit 2
+        }
+
+        main "$@"
         {%- endraw %}
 
 netlog-dom0-qubes-netlogs-backup.service:
@@ -443,6 +707,8 @@ netlog-dom0-qubes-netlogs-backup.timer:
         Description=Nightly backup of network logs into the vault
 
         [Timer]
+        # The pillar's also_at, such as hourly.
+        OnCalendar={{ netlog.also_at }}
         OnCalendar=*-*-* {{ netlog.at }}:00
         AccuracySec=1min
         # A night when the machine was off is made up for at the next boot.
@@ -450,6 +716,224 @@ netlog-dom0-qubes-netlogs-backup.timer:
 
         [Install]
         WantedBy=timers.target
+
+netlog-dom0-qubes-netlogs-final.service:
+  file.managed:
+    - name: {{ roots.dom0 }}/etc/systemd/system/qubes-netlogs-final.service
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        # With `final: true` in the pillar: what qubes that keep nothing have is fetched before they end with the machine. Units stop
+        # in the opposite order: qubes-core.service shuts the qubes down when this has ended.
+        [Unit]
+        Description=Backup of network logs when the machine is shut down
+        After=qubesd.service qubes-core.service
+        After=qubes-vm@sys-net.service qubes-vm@sys-firewall.service qubes-vm@sys-dns.service qubes-vm@sys-vpn.service
+
+        [Service]
+        Type=oneshot
+        RemainAfterExit=yes
+        # Not when it is switched off or removed.
+        ExecStop=/bin/sh -c '[ "$$(systemctl is-system-running)" != stopping ] || exec /usr/local/sbin/qubes-netlogs-backup'
+        TimeoutStopSec=15min
+
+        [Install]
+        WantedBy=multi-user.target
+        {%- endraw %}
+
+netlog-dom0-netlogs-health:
+  file.managed:
+    - name: {{ roots.dom0 }}/usr/local/sbin/netlogs-health
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # netlogs-health: whether all that captures, logs and backs up does so. One line for each check, as `fail  sys-dns  ...`. A
+        # qube's answer to netlog.Health is taken when it is exactly the numbers that are asked for, and is never printed as it came;
+        # no qube is started for it. Settings: /etc/netlogs.conf. The protocol: deploy/qubes/PROTOCOL.md.
+        #
+        # What looks unreachable is run in the vault:
+        # shellcheck disable=SC2317
+        set -uo pipefail
+        export LC_ALL=C
+
+        # shellcheck source-path=SCRIPTDIR source-path=SCRIPTDIR/../lib source=netlogs.sh
+        . /usr/local/lib/netlogs.sh || exit 1
+
+        # A nightly backup that has waited for its qube until the morning is not late.
+        readonly BACKUP_HOURS=30 DISK_PERCENT=95 ASK_SECONDS=60 ANSWER_BYTES=1000
+        declare -A number=() # of the last answer
+        quiet=''
+
+        usage() {
+          cat << 'END'
+        usage: sudo netlogs-health [--quiet]
+
+        Says of each qube of the netlog system how it is: ok, warn or fail, the qube, what was looked at.
+
+          --quiet   only what is not ok
+
+        What is not running is said and not started. Exit code 0: nothing failed; 1: something did; 2: wrong use.
+        END
+        }
+
+        tell() {
+          [[ $1 != fail ]] || failed=1
+          [[ -n $quiet && $1 == ok ]] || printf '%-4s  %s  %s\n' "$1" "$2" "$3"
+        }
+
+        # expect QUBE GOOD BAD: ok or fail, by the exit code before it.
+        expect() {
+          # shellcheck disable=SC2181
+          if (($? == 0)); then tell ok "$1" "$2"; else tell fail "$1" "$3"; fi
+        }
+
+        # ask QUBE KIND SINCE KEY...: the answer into `number`.
+        ask() {
+          local qube=$1 kind=$2 since=$3 form='' answer code key index=1
+          local seconds=$((conf[TIMEOUT] < ASK_SECONDS ? conf[TIMEOUT] : ASK_SECONDS))
+          shift 3
+          for key; do form+="${form:+$'\n'}$key=([0-9]{1,15})"; done
+          # The shell itself complains where an answer has a NUL.
+          {
+            answer=$(from_source "$seconds" "$qube" netlog.Health "$kind" "$since" | head -c "$ANSWER_BYTES")
+            code=$?
+          } 2> /dev/null
+          if ((code == 124 || code == 137)); then tell fail "$qube" "has not answered for $seconds seconds"
+          elif ((code == 126 || code == 127)); then tell fail "$qube" "has no netlog.Health (exit code $code)"
+          elif ((code != 0)); then tell fail "$qube" "its netlog.Health ended with exit code $code"
+          elif [[ ! $answer =~ ^${form}$ ]]; then tell fail "$qube" "has answered something else than the numbers asked for"
+          else
+            for key; do
+              number[$key]=$((10#${BASH_REMATCH[index]}))
+              index=$((index + 1))
+            done
+            return 0
+          fi
+          return 1
+        }
+
+        # disk QUBE
+        disk() {
+          ((number[disk] <= DISK_PERCENT))
+          expect "$1" "disk: ${number[disk]}% used" "disk: ${number[disk]}% used, more than $DISK_PERCENT%"
+        }
+
+        # source_health QUBE KIND
+        source_health() {
+          local qube=$1 last='' level=fail
+          exists "$qube" || { tell fail "$qube" "there is no such qube"; return; }
+          running "$qube" || level=warn
+          [[ ! -e $STATE/$qube ]] || read -r last < "$STATE/$qube"
+          if [[ ! $last =~ ^[0-9]{1,12}$ ]]; then
+            tell "$level" "$qube" "no backup yet: systemctl start qubes-netlogs-backup.service"
+            last=0
+          elif (($(date +%s) - last > BACKUP_HOURS * 3600)); then
+            tell "$level" "$qube" "last good backup: $((($(date +%s) - last) / 3600)) hours ago, more than $BACKUP_HOURS"
+          else
+            tell ok "$qube" "last good backup: $((($(date +%s) - last) / 3600)) hours ago"
+          fi
+          if [[ $level == warn ]]; then
+            tell warn "$qube" "not running, and not looked into"
+          else
+            "$2" "$qube" "$last"
+          fi
+        }
+
+        # pcaps QUBE SINCE
+        pcaps() {
+          ask "$1" pcaps "$2" active open disk dropped gaps || return
+          ((number[active]))
+          expect "$1" "netpcap.service is active" "netpcap.service is not active"
+          ((number[open]))
+          expect "$1" "a savefile is being written" "no savefile is being written"
+          disk "$1"
+          if ((number[dropped] + number[gaps] == 0)); then
+            tell ok "$1" "no packet dropped, no gap since the last backup"
+          else
+            tell warn "$1" "since the last backup: ${number[dropped]} packets dropped, ${number[gaps]} gaps; its ledger has the times"
+          fi
+        }
+
+        # nft QUBE SINCE
+        nft() {
+          ask "$1" nft "$2" table spool disk logged kept over || return
+          ((number[table]))
+          expect "$1" "nft: table inet netlog is there" "nft: there is no table inet netlog"
+          ((number[spool]))
+          expect "$1" "netlog-spool.service is active" "netlog-spool.service is not active"
+          disk "$1"
+          if ((number[logged] == 0)); then
+            tell ok "$1" "lines: none to log since the last backup"
+          elif ((number[kept] == 0)); then
+            tell fail "$1" "lines: ${number[logged]} logged since the last backup, and none is there"
+          elif ((number[kept] < number[logged])); then
+            tell warn "$1" "lines: ${number[logged]} logged since the last backup, and only ${number[kept]} are there"
+          else
+            tell ok "$1" "lines: ${number[logged]} logged since the last backup"
+          fi
+          ((number[over] == 0)) || tell warn "$1" "lines: ${number[over]} beyond the rate limits were not logged since the last backup"
+        }
+
+        # Run in the vault.
+        vault_has_room() {
+          local used
+          used=$(df --output=pcent . | tr -dc 0-9) && ((used <= $1))
+        }
+
+        vault() {
+          local qube=${conf[VAULT]}
+          if ! exists "$qube"; then
+            tell fail "$qube" "there is no such qube"
+          elif ! running "$qube"; then
+            tell ok "$qube" "not running, and not looked into"
+          else
+            in_qube "$ASK_SECONDS" "$qube" vault_has_room "$DISK_PERCENT" < /dev/null > /dev/null
+            expect "$qube" "disk: no more than $DISK_PERCENT% used" "disk: more than $DISK_PERCENT% used, or it has not answered"
+          fi
+        }
+
+        dom0() {
+          systemctl --quiet is-enabled qubes-netlogs-backup.timer 2> /dev/null &&
+            systemctl --quiet is-active qubes-netlogs-backup.timer
+          expect dom0 "qubes-netlogs-backup.timer is on" "qubes-netlogs-backup.timer is not on"
+          ! systemctl --quiet is-failed qubes-netlogs-backup.service
+          expect dom0 "qubes-netlogs-backup.service has not failed" "the last backup failed: journalctl -u qubes-netlogs-backup.service"
+        }
+
+        wrong() {
+          say "netlogs-health: $1 (see --help)"
+          exit 2
+        }
+
+        main() {
+          local qube
+          case $#:${1-} in
+            0:) ;;
+            1:--quiet) quiet=yes ;;
+            1:-h | 1:--help)
+              usage
+              exit 0
+              ;;
+            *) wrong "unknown option $1" ;;
+          esac
+          ((EUID == 0)) || wrong "root alone can see when backups were: sudo netlogs-health"
+          read_conf
+          dom0
+          for qube in ${conf[PCAPS]}; do source_health "$qube" pcaps; done
+          for qube in ${conf[NFT]}; do source_health "$qube" nft; done
+          vault
+          exit "$failed"
+        }
+
+        main "$@"
+        {%- endraw %}
 {%- endif %}
 {%- if 'template' in roots %}
 {%- if netlog.mode == 'template' %}
@@ -556,8 +1040,113 @@ netlog-source-netlog.Release:
         # netlog.Release ID DAYS, which qubes-netlogs-backup in dom0 runs as root: what netlog.Export has sent as ID is in the vault.
         set -euo pipefail
         PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
-        # The packet logs of nftables are kept by age and size, and need no release.
         ! command -v netlog-pcaps > /dev/null || netlog-pcaps release "$1" "$2"
+        # The packet logs of nftables are kept by age and size, and need no release; from here on netlog.Health counts them.
+        ! command -v netlog-lines > /dev/null || "${0%/*}/netlog.Health" mark
+        {%- endraw %}
+
+netlog-source-netlog.Health:
+  file.managed:
+    - name: {{ roots.source }}{{ '/usr/local/etc/qubes-rpc/netlog.Health' if netlog.mode == 'rw' else '/etc/qubes-rpc/netlog.Health' }}
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # netlog.Health, which netlogs-health in dom0 runs as root (deploy/qubes/PROTOCOL.md). Its answer is KEY=NUMBER lines, always
+        # the same keys in the same order; dom0 takes no other. What is a yes is 1.
+        #
+        #   netlog.Health pcaps SINCE   active open disk dropped gaps; the last two of what the ledger says since then
+        #   netlog.Health nft SINCE     table spool disk logged kept over; the last three since netlog.Health mark, or the start
+        #   netlog.Health mark          netlog.Release runs it: what was logged is in the vault
+        set -uo pipefail
+        PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
+        export LC_ALL=C
+        readonly MARK=/run/netlog-mark
+
+        # is NAME COMMAND...: NAME=1 where the command succeeds.
+        is() {
+          if "${@:2}" > /dev/null 2>&1; then echo "$1=1"; else echo "$1=0"; fi
+        }
+
+        # disk DIRECTORY: percent used of where it is; a directory that is not there has no room.
+        disk() {
+          local percent
+          percent=$(df --output=pcent "$1" 2> /dev/null | tr -dc 0-9)
+          echo "disk=${percent:-100}"
+        }
+
+        # Open, and not deleted by somebody.
+        savefile_open() {
+          local pid
+          pid=$(systemctl show --value --property MainPID netpcap.service)
+          [[ $pid != 0 && -n $(find "/proc/$pid/fd" -lname '*.pcap*' ! -lname '* (deleted)' 2> /dev/null) ]]
+        }
+
+        # ledger SINCE: packets lost and times when there was no capture, of lines that were written since.
+        ledger() {
+          local files=(/var/log/netpcap/*.ledger*.jsonl)
+          [[ -e ${files[0]} ]] || files=(/dev/null)
+          awk -v since="$(date -u -d "@$1" +%Y-%m-%dT%H:%M:%S)" '
+            function value(key) { return match($0, "\"" key "\":\"?[^\",}]*") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) : "" }
+            !/^{"type":"(close|gap|lost)"/ || substr(value("time"), 2) < since { next }
+            /^{"type":"close"/ { dropped += value("dropped") + value("noSpace"); next }
+            { gaps++ }
+            END { printf "dropped=%.0f\ngaps=%.0f\n", dropped, gaps }' "${files[@]}"
+        }
+
+        # counted: lines that the rules have had written, and packets that they would have.
+        counted() {
+          nft list counters table inet netlog 2> /dev/null | awk '
+            $1 == "counter" { name = $2 }
+            $1 == "packets" { sum[substr(name, 5)] += $2 }
+            END { printf "%.0f %.0f\n", sum["logged"], sum["seen"] }'
+        }
+
+        # lines SINCE: of this qube's prefix.
+        lines() {
+          local prefix
+          prefix=$(qubesdb-read /vm-config/netlog-prefix 2> /dev/null)
+          netlog-spool lines "$1" "$(($(date +%s) + 1))" | grep -c "\"${prefix:-[A-Z]*}:"
+        }
+
+        packet_logs() {
+          local time logged=0 seen=0 logged_now seen_now
+          time=$(($(date +%s) - $(cut -d . -f 1 /proc/uptime)))
+          [[ ! -e $MARK ]] || read -r time logged seen < "$MARK"
+          read -r logged_now seen_now < <(counted)
+          # The rules have been loaded again.
+          ((logged_now >= logged && seen_now >= seen)) || logged=0 seen=0
+          sleep 1 # for journald
+          echo "logged=$((logged_now - logged))"
+          echo "kept=$(lines "$time")"
+          echo "over=$((seen_now - seen - (logged_now - logged)))"
+        }
+
+        case ${2-} in
+          *[!0-9]*) set -- ;;
+        esac
+        case ${1-}:$# in
+          pcaps:2)
+            is active systemctl is-active netpcap.service
+            is open savefile_open
+            disk /var/log/netpcap
+            ledger "$2"
+            ;;
+          nft:2)
+            is table nft list table inet netlog
+            is spool systemctl is-active netlog-spool.service
+            disk /var/log/netlog
+            packet_logs
+            ;;
+          mark:1) echo "$(date +%s) $(counted)" > "$MARK" ;;
+          *)
+            echo 'usage: netlog.Health pcaps|nft SINCE | mark' >&2
+            exit 2
+            ;;
+        esac
         {%- endraw %}
 {%- if netlog.mode == 'rw' %}
 
@@ -1189,20 +1778,20 @@ netlog-nftlog-netlog-spool:
         #!/bin/bash
         # Keeps the packet logs of a net qube longer than its journal, which is gone with the qube: app qubes keep /var/log/netlog.
         #
-        #   netlog-spool follow              copies lines there, for ever; netlog-spool.service runs it
+        #   netlog-spool follow BOOT         copies this boot's lines there, for ever; netlog-spool.service runs it
         #   netlog-spool lines SINCE UNTIL   those of [SINCE, UNTIL), seconds since 1970, kept or still in the journal, each once and
         #                                    by its time; netlog-lines runs it
         #
         # A line is the journal's JSON of a kernel message in 50-netlog's form. Boot, times and hash of its cursor tell it from others,
         # also when journald has moved it from /run to /var. A file is NUMBER-HOUR.jsonl, HOUR its first line's in UTC; the one with
-        # the highest number is written to. Only this boot's journal is copied: what it has of others stays, and `lines` finds it.
+        # the highest number is written to. Of the journal only BOOT, its id, is copied: what it has of others `lines` finds there.
         set -uo pipefail
         shopt -s nullglob
         export LC_ALL=C TZ=UTC0 # a length is in bytes
         umask 077
 
         readonly DIRECTORY=/var/log/netlog
-        readonly MAX_BYTES=134217728 FILE_BYTES=8388608 MAX_DAYS=7 RETRY_SECONDS=5 PRUNE_SECONDS=3600
+        readonly MAX_BYTES=134217728 FILE_BYTES=8388608 MAX_DAYS=7 RETRY_SECONDS=5 SILENCE_SECONDS=600
         readonly MESSAGE='"MESSAGE" *: *"[A-Z][A-Z0-9_-]*:(new|dns) IN='
         readonly CURSOR='"__CURSOR" *: *"([^"]*;b=([0-9a-f]*)[^"]*)"' TIME='"__REALTIME_TIMESTAMP" *: *"([0-9]*)[0-9]{6}"'
 
@@ -1237,11 +1826,11 @@ netlog-nftlog-netlog-spool:
           done
         }
 
-        # append LINE SECONDS: of the line, or nothing of it where there is no room.
+        # append LINE SECONDS: all of it, or nothing where there is no room.
         append() {
           local now
           printf -v now '%(%Y%m%dT%H)T' "$2"
-          if [[ $now != "$hour" ]] || ((size >= FILE_BYTES)); then
+          if [[ $now != "$hour" ]] || ((size + ${#1} >= FILE_BYTES)); then
             prune
             number=$((number + 1)) hour=$now size=0
             printf -v file '%s/%08d-%s.jsonl' "$DIRECTORY" "$number" "$hour"
@@ -1253,22 +1842,22 @@ netlog-nftlog-netlog-spool:
           size=$((size + ${#1} + 1))
         }
 
-        # keep LINE: until there is room it waits, and all that comes after it waits in the journal.
+        # keep LINE: where it can not be written it is tried again, and all that comes after it waits in the journal.
         keep() {
           [[ $1 =~ $MESSAGE && $1 =~ $CURSOR ]] || return 0
           [[ ${BASH_REMATCH[1]#*;b=} != "$last" && $1 =~ $TIME ]] || return 0
           local seconds=${BASH_REMATCH[1]} full=
           until append "$1" "$seconds"; do
-            [[ -n $full ]] || echo "no room in $DIRECTORY: lines wait in the journal" >&2
+            [[ -n $full ]] || echo "$DIRECTORY takes nothing, as when its disk is full: lines wait in the journal" >&2
             full=yes
             sleep "$RETRY_SECONDS"
           done
-          [[ -z $full ]] || echo "there is room in $DIRECTORY again" >&2
+          [[ -z $full ]] || echo "$DIRECTORY takes lines again" >&2
         }
 
+        # follow BOOT
         follow() {
-          local number=0 hour='' size=0 file='' last='' line part='' boot files from=()
-          boot=$(tr -d - < /proc/sys/kernel/random/boot_id)
+          local number=0 hour='' size=0 file='' last='' line status=0 files from=()
           mend
           prune
           files=("$DIRECTORY"/*.jsonl)
@@ -1277,23 +1866,20 @@ netlog-nftlog-netlog-spool:
             size=$(stat -c %s "$file")
             IFS=-. read -r number hour _ <<< "${file##*/}"
             number=$((10#$number))
-            if [[ $(tail -n 1 "$file") =~ $CURSOR && ${BASH_REMATCH[2]} == "$boot" ]]; then
+            if [[ $(tail -n 1 "$file") =~ $CURSOR && ${BASH_REMATCH[2]} == "$1" ]]; then
               # Not --after-cursor, which leaves out a line where the journal does not have this one any more.
               from=(--cursor="${BASH_REMATCH[1]}")
               last=${BASH_REMATCH[1]#*;b=}
             fi
           fi
-          while :; do
-            if IFS= read -r -t "$PRUNE_SECONDS" line; then
-              keep "$part$line"
-              part=
-            elif (($? > 128)); then
-              part+=$line
-              prune
-            else
-              break
-            fi
-          done < <(journal --follow --no-tail "${from[@]}" "_BOOT_ID=$boot")
+          # After a silence it begins anew: for what has grown too old, and for a journal in a place that journalctl does not watch.
+          while IFS= read -r -t "$SILENCE_SECONDS" line || { status=$?; false; }; do
+            keep "$line"
+          done < <(journal --follow --no-tail --boot="$1" "${from[@]}")
+          if ((status > 128)); then
+            kill "$!"
+            exec "$0" follow "$1"
+          fi
           echo 'journalctl has ended' >&2
           return 1
         }
@@ -1324,14 +1910,14 @@ netlog-nftlog-netlog-spool:
             }' | sort -s -n -k 1,1 | cut -f 2-
         }
 
-        case ${2-}${3-} in
-          *[!0-9]*) set -- ;;
+        case ${1-}:$#:${2-}${3-} in
+          follow:2:*[!0-9a-f]* | lines:3:*[!0-9]*) set -- ;;
         esac
         case ${1-}:$# in
-          follow:1) follow ;;
+          follow:2) follow "$2" ;;
           lines:3) lines "$2" "$3" ;;
           *)
-            echo 'usage: netlog-spool follow | lines SINCE UNTIL' >&2
+            echo 'usage: netlog-spool follow BOOT | lines SINCE UNTIL' >&2
             exit 2
             ;;
         esac
@@ -1357,7 +1943,7 @@ netlog-nftlog-netlog-spool.service:
 
         [Service]
         # In /usr/local/bin of an app qube, in /usr/bin of a template.
-        ExecStart=netlog-spool follow
+        ExecStart=netlog-spool follow %b
         Restart=always
         RestartSec=5s
 
@@ -1426,6 +2012,297 @@ netlog-nftlog-50_netlog.conf:
         {%- endraw %}
 {%- endif %}
 {%- if 'work' in roots %}
+
+netlog-work-open-netlogs.sh:
+  file.managed:
+    - name: {{ roots.work }}/home/user/bin/open-netlogs.sh
+    - user: {{ 'root' if id == 'dom0' else 'user' }}
+    - group: {{ 'root' if id == 'dom0' else 'user' }}
+    - mode: '0755'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # open-netlogs.sh: in the work qube, or a disposable, unpacks what pull-netlogs-to-work has brought, opens savefiles in
+        # Wireshark and shows the last nft lines. ~/NetLogs/DAY/SOURCE.tgz becomes ~/NetLogs/DAY/SOURCE/ with netpcap/, nft-*.log.gz
+        # and manifests; it takes that name when it is done, and has .whole in it when nothing was wrong, else it is tried again.
+        #
+        # All of it comes from qubes that face the network. So tar writes nothing itself: it hands each regular file to `member`,
+        # which takes it where its name has the one form that belongs there; links, devices and all else are left out. Bytes,
+        # entries and the ratio of compression are bounded, and what is shown has no control characters.
+        #
+        # SC2016: for a shell that comes later. SC2094: a file is only read. SC2015: the last is for a failure of any before it.
+        # shellcheck disable=SC2016,SC2094,SC2015
+        set -uo pipefail
+        umask 077
+        LC_ALL=C # ranges of characters are ASCII's
+        shopt -s nullglob
+
+        readonly BASE=$HOME/NetLogs
+        readonly MAX_BYTES=${NETLOGS_MAX_BYTES:-8589934592} MAX_ENTRIES=3000 MAX_RATIO=200
+        readonly SHOWN_LINES=40 SHOWN_BYTES=65536
+        readonly NAME='[A-Za-z0-9][A-Za-z0-9_.-]{0,200}'
+        failed=0
+
+        usage() {
+          cat << 'END'
+        usage: open-netlogs.sh [DAY] [--list | --open N|all] [--merge] [--tshark] [--identity FILE]
+
+        Unpacks the bundles of a day in ~/NetLogs, opens savefiles in Wireshark and shows the last nft lines.
+
+          DAY              2026-11-24; the latest there is by default
+          --list           opens nothing and asks nothing
+          --open N|all     opens these, and does not ask
+          --merge          makes one savefile of all (mergecap), and opens that
+          --tshark         prints packets with `tshark -r` instead of opening Wireshark
+          --identity FILE  the age identity that opens encrypted bundles
+
+        NETLOGS_MAX_BYTES is what one bundle may unpack to (8 GiB).
+        Exit code 0; 1 when a bundle could not be opened or there was nothing; 2: wrong use.
+        END
+        }
+
+        say() { printf '%s\n' "$*" >&2; }
+        die() {
+          say "$@"
+          exit 1
+        }
+        wrong() {
+          say "open-netlogs.sh: $1 (see --help)"
+          exit 2
+        }
+
+        # bad WHAT WHY: of a bundle. Its source is tried again next time.
+        bad() {
+          say "  $1: $2"
+          failed=1 whole=no
+        }
+
+        harmless() { tr -c '\n\t -~' '?'; }
+
+        # ---- unpacking --------------------------------------------------------------------------------------------------------
+
+        # member: run by tar for each regular file, which is its stdin. One that is there already may be the same savefile, of
+        # another run's bundle.
+        # shellcheck disable=SC2317
+        member() {
+          local path
+          [[ $TAR_REALNAME =~ ^(${PATTERN})$ ]] || exit 0
+          path=$INTO/${TAR_REALNAME#*/}
+          if [[ -e $path ]]; then
+            [[ $(sha256sum) == "$(sha256sum < "$path")" ]] || exit 0
+          else
+            cat > "$path" && [[ $(stat -c %s "$path") == "$TAR_SIZE" ]] || { rm -f "$path"; exit 1; }
+          fi
+          echo >> "$INTO/.taken"
+        }
+
+        # bound FILE: bytes that it may unpack to.
+        bound() {
+          local bytes
+          bytes=$(($(stat -c %s "$1") * MAX_RATIO + 1048576))
+          echo "$((bytes < MAX_BYTES ? bytes : MAX_BYTES))"
+        }
+
+        # whole_gzip FILE LABEL: says it and fails where it is not.
+        whole_gzip() {
+          local most bytes
+          [[ -s $1 ]] || { bad "$2" "it is empty"; return 1; }
+          most=$(bound "$1")
+          bytes=$(gzip -cd < "$1" 2> /dev/null | head -c "$((most + 1))" | wc -c) && return
+          if ((bytes > most)); then bad "$2" "it unpacks to more than $most bytes"; else bad "$2" "it is not whole"; fi
+          return 1
+        }
+
+        # unpack FILE INTO PATTERN LABEL: the files of a gzip of a tar whose names match PATTERN, without their first directory.
+        unpack() {
+          local result entries taken
+          mkdir -p "$2" && : > "$2/.taken" || die "$2 can't be written"
+          result=$(
+            MEMBER="$(declare -f member); member" INTO=$2 PATTERN=$3
+            export MEMBER INTO PATTERN LC_ALL
+            gzip -cd < "$1" 2> /dev/null | head -c "$(($(bound "$1") + 1))" |
+              tar -xvP --to-command='exec bash -c "$MEMBER"' -f - 2> /dev/null |
+              sed '\|/$|d' | head -n "$((MAX_ENTRIES + 1))" | wc -l # directories do no harm
+            echo "${PIPESTATUS[*]}"
+          )
+          entries=${result%%$'\n'*} taken=$(wc -l < "$2/.taken")
+          rm "$2/.taken"
+          if ((entries > MAX_ENTRIES)); then
+            bad "$4" "it has more than $MAX_ENTRIES entries"
+          elif [[ ${result#*$'\n'} != '0 0 0 0 0 0' ]]; then
+            ! whole_gzip "$1" "$4" || bad "$4" "its tar is not whole, or there is no room for it"
+          elif ((taken != entries)); then
+            bad "$4" "what does not belong there is left out (entries: $((entries - taken)))"
+          fi
+        }
+
+        # open_bundle FILE LABEL: in place, by its name.
+        open_bundle() {
+          local file=$1 sum
+          # The line is as the backup writes it; the name has no characters of sed's but dots.
+          sum=$(cat "${1%/*}"/manifest*.json < /dev/null | head -c 1048576 |
+            sed -nE "s/^  \"file\": \"${1##*/}\", \"bytes\": [0-9]+, \"sha256\": \"([0-9a-f]{64})\",\$/\1/p" | head -n 1)
+          if [[ -z $sum ]]; then
+            say "  $2: not checked, for no manifest has its SHA-256"
+          elif [[ $(sha256sum < "$file") != "$sum  -" ]]; then
+            bad "$2" "its SHA-256 is not that of its manifest"
+            rm "$file"
+            return
+          fi
+          if [[ $file == *.age ]]; then
+            file=${file%.age}
+            decrypt "$1" "$file" "$2" || return
+          fi
+          case ${file##*/} in
+            pcaps-*)
+              unpack "$file" "${file%/*}/netpcap" "netpcap/${NAME}[.]pcap([.]gz|[.]zst)?" "$2"
+              rm "$file"
+              ;;
+            nft-*) whole_gzip "$file" "$2" || rm "$file" ;;
+          esac
+        }
+
+        # decrypt FILE TO LABEL
+        decrypt() {
+          if [[ -z $identity ]]; then
+            bad "$3" "it is encrypted; --identity FILE opens it"
+          elif [[ -e $2 ]]; then
+            bad "$3" "it is there without encryption, too"
+          elif ! age --decrypt --identity "$identity" "$1" | head -c "$MAX_BYTES" > "$2"; then
+            bad "$3" "age can't open it"
+            rm "$2"
+          else
+            rm "$1"
+            return
+          fi
+          rm "$1"
+          return 1
+        }
+
+        # unpack_source FILE: SOURCE.tgz, unless that has been done.
+        unpack_source() {
+          local into=${1%.tgz} source part old bundle found whole=yes
+          source=${into##*/} part=${into%/*}/.${into##*/}.part old=${into%/*}/.${into##*/}.old
+          [[ $source =~ ^$NAME$ ]] || { say "  not opened: $(printf %q "$source.tgz")"; failed=1; return; }
+          [[ ! -e $into/.whole || $1 -nt $into/.whole ]] || return 0
+          rm -rf "$part" "$old"
+          bundle="(pcaps-$DAY(-[0-9]+)?[.]tgz|nft-$DAY(-[0-9]+)?[.]log[.]gz)([.]age)?"
+          unpack "$1" "$part" "$DAY/($bundle|manifest(-[0-9]+)?[.]json)" "$source.tgz"
+          for bundle in "$part"/{pcaps,nft}-*; do open_bundle "$bundle" "$source: ${bundle##*/}"; done
+          found=("$part"/netpcap/* "$part"/nft-*)
+          if [[ $whole == yes ]]; then
+            : > "$part/.whole"
+          elif ((${#found[@]} == 0)); then
+            rm -rf "$part" # what an earlier one has brought stays
+            return
+          fi
+          { [[ ! -e $into ]] || mv -T "$into" "$old"; } && mv -T "$part" "$into" && rm -rf "$old" ||
+            die "$into can't be written"
+        }
+
+        # ---- looking ----------------------------------------------------------------------------------------------------------
+
+        # view FILE...: each on its own.
+        view() {
+          local file
+          command -v "$viewer" > /dev/null || die "$viewer is not installed in this qube"
+          for file; do
+            if [[ $viewer == tshark ]]; then
+              echo "[*] $(printf %q "$file")"
+              tshark -n -r "$file" | LC_ALL=C sed 's/\xe2\x86\x92/->/g' | harmless || failed=1
+            else
+              (wireshark "$file" > /dev/null 2>&1 &)
+            fi
+          done
+        }
+
+        # merge FILE...: into one, which is viewed.
+        merge() {
+          local merged=$BASE/$DAY/merged.pcapng
+          mergecap -w "$merged.part" "$@" && mv -fT "$merged.part" "$merged" || { rm -f "$merged.part"; die "mergecap failed"; }
+          view "$merged"
+        }
+
+        # The end of each, of as much as it may unpack to.
+        show_lines() {
+          local file
+          echo
+          echo "[*] nft logs (if any):"
+          for file in "$BASE/$DAY"/*/nft-*.log.gz; do
+            printf '%q\n-----\n' "$file"
+            gzip -cd < "$file" 2> /dev/null | head -c "$(bound "$file")" | tail -c "$SHOWN_BYTES" | tail -n "$SHOWN_LINES" |
+              harmless
+          done
+        }
+
+        main() {
+          local identity='' pick='' ask=yes one='' viewer=wireshark file i savefiles
+          DAY=''
+          while (($# > 0)); do
+            case $1 in
+              -h | --help)
+                usage
+                exit 0
+                ;;
+              --list) ask=no ;;
+              --merge) one=yes ;;
+              --tshark) viewer=tshark ;;
+              --open | --identity)
+                (($# > 1)) || wrong "$1: nothing is named"
+                if [[ $1 == --open ]]; then pick=${2/#all/a} ask=no; else identity=$2; fi
+                shift
+                ;;
+              -*) wrong "unknown option $1" ;;
+              *)
+                [[ -z $DAY ]] || wrong "more than one day"
+                DAY=$1
+                ;;
+            esac
+            shift
+          done
+          if [[ -z $DAY ]]; then
+            for file in "$BASE"/[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/*.tgz; do
+              DAY=${file%/*} DAY=${DAY##*/}
+            done
+            [[ -n $DAY ]] || die "nothing in $BASE: run pull-netlogs-to-work in dom0"
+          fi
+          [[ $DAY =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]] || wrong "not a day such as $(date -I): $(printf %q "$DAY")"
+          readonly DAY
+
+          savefiles=("$BASE/$DAY"/*.tgz)
+          ((${#savefiles[@]} > 0)) || die "nothing of $DAY in $BASE: run pull-netlogs-to-work $DAY in dom0"
+          for file in "${savefiles[@]}"; do unpack_source "$file"; done
+
+          echo "[*] Available pcaps for $DAY:"
+          mapfile -d '' -t savefiles < <(find "$BASE/$DAY" -mindepth 2 -type f ! -path '*/.*' \
+            \( -name '*.pcap' -o -name '*.pcap.gz' -o -name '*.pcap.zst' -o -name '*.pcapng' \) -print0 | sort -z)
+          for ((i = 0; i < ${#savefiles[@]}; i++)); do printf '  [%02d] %q\n' "$i" "${savefiles[i]}"; done
+          ! command -v netlogs > /dev/null || echo "[*] More about it: netlogs report $DAY"
+          if ((${#savefiles[@]} == 0)); then
+            echo "  (none found)"
+          else
+            if [[ $one == yes && $ask == yes ]]; then
+              pick=a
+            elif [[ $ask == yes ]]; then
+              echo
+              read -rp "Open which pcap (index or 'a' for all, ENTER to quit)? " pick
+            fi
+            case $pick in
+              '') ;;
+              a | A) if [[ $one == yes ]]; then merge "${savefiles[@]}"; else view "${savefiles[@]}"; fi ;;
+              *)
+                [[ $pick =~ ^[0-9]{1,6}$ ]] && ((10#$pick < ${#savefiles[@]})) || die "Invalid choice"
+                view "${savefiles[10#$pick]}"
+                ;;
+            esac
+          fi
+          show_lines
+          exit "$failed"
+        }
+
+        main "$@"
+        {%- endraw %}
 {%- endif %}
 {%- if 'capture' in roots %}
 {%- if netlog.mode == 'rw' %}
@@ -1453,7 +2330,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('34b40096496bc986e4cc0bcc9a6e86cdd4bb5bb14fd299c2d7e229b5a058bdb5' ~ netlog) | sha256 %}
+{%- set release = ('1989d302750ebd4c8236a5b099bd1908cfcb7f282b48ce3239fd5cc738f70886' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:
@@ -1509,7 +2386,7 @@ netlog-deploy-{{ qube }}:
       - grep -qxF {{ release }} {{ roots.source ~ release_file }}
       {%- endif %}
       {%- if 'work' in roles %}
-
+      - echo 'aa21f5ae14c5c6f3651ba6a297bc10ba1e78d2095823bd231dab39d623fdc438  /usr/local/lib/qubes-netlogs/work/home/user/bin/open-netlogs.sh' | sha256sum --check --status
       {%- endif %}
       - /usr/local/sbin/qubes-netlogs-deploy --check {{ qube }}
 {%- endfor %}
@@ -1520,6 +2397,11 @@ netlog-timer:
     - enable: true
     - watch:
       - file: netlog-dom0-qubes-netlogs-backup.timer
+
+netlog-final:
+  {{ 'service.running' if netlog.final else 'service.dead' }}:
+    - name: qubes-netlogs-final.service
+    - enable: {{ 'true' if netlog.final else 'false' }}
 {%- elif 'source' in roots %}
 
 netlog-activate:

@@ -1,6 +1,6 @@
 // The whole way, on booted qubes: the document's one command in dom0; a client's DNS, TCP, UDP and IPv6 through sys-vpn,
 // sys-dns, sys-firewall and sys-net; netpcap.service and the kernel's own lines; qubes that are killed between; dom0's timer;
-// what is in the vault, judged by tar, gzip and tshark.
+// what is in the vault, judged by tar, gzip and tshark; and what the pull helper and the viewer bring of it into work.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -99,6 +99,7 @@ test('what a client has sent, before and after qubes were killed, is whole in th
   expect(qubes.qube('secrets-vault').running).toBe(false);
   await qubes.qube('secrets-vault').start();
 
+  let savefiles = 0;
   for (const name of CAPTURES) {
     const { manifest, copy } = await bundle(name, `pcaps-${date}.tgz`, date);
     const directory = join(scratch, name);
@@ -108,6 +109,7 @@ test('what a client has sent, before and after qubes were killed, is whole in th
       .filter((path) => path !== '')
       .map((path) => join(directory, path));
     expect(manifest.facts['files']).toBe(String(files.length));
+    savefiles += files.length;
     const packets = files.flatMap((file) => judge(file, 'frame', 'frame.number'));
     expect(manifest.facts['packets']).toBe(String(packets.length));
     for (const family of ['ip', 'ipv6']) {
@@ -142,6 +144,16 @@ test('what a client has sent, before and after qubes were killed, is whole in th
       }
     }
   }
+
+  const pulled = await qubes.lab.dom0.run(['/usr/local/sbin/pull-netlogs-to-work']);
+  const each = [...CAPTURES, ...LOGS].map((name) => `${name}: pulled\n`).join('');
+  expect(pulled).toEqual({ code: 0, stdout: `${each}Done. Check in 'work': ~/NetLogs/${date}/\n`, stderr: '' });
+  const viewer = ['/home/user/bin/open-netlogs.sh', '--tshark', '--open', 'all'];
+  const viewed = await qubes.qube('work').run(viewer, { user: 'user' });
+  expect(viewed).toMatchObject({ code: 0, stdout: expect.stringContaining(`pcaps for ${date}:`) });
+  expect(viewed.stdout.match(/^ {2}\[\d\d\] /gm)?.length).toBe(savefiles);
+  for (const part of ['one.test', 'two.test', 'SYSFW:new IN=vif5.0', 'SYSNET:new IN=vif5.0'])
+    expect(viewed.stdout).toContain(part);
 });
 
 /** The lines of all that has been sent have left the journal, which is gone with the qube. */

@@ -5,6 +5,7 @@ import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FILES } from '../../src/netlog/state/files.ts';
+import type { Ended } from '../program.ts';
 import { QubesLab } from './lab.ts';
 import { apply, layPillar, layProgram, layStates, STATE, salt, WITH_QUBESCTL } from './salt.ts';
 
@@ -56,6 +57,8 @@ const install = (): Promise<string[]> => apply(lab.dom0, STATE);
 const active = (qube: string, unit: string): Promise<{ stdout: string }> =>
   lab.qube(qube).run(['systemctl', 'is-active', unit]);
 
+const viewer = (): Promise<Ended> => lab.qube('work').run(['stat', '-c', '%U %a', '/home/user/bin/open-netlogs.sh']);
+
 /** Units of ours that should run in a qube and do not. */
 async function stopped(): Promise<string[]> {
   const units = FILES.flatMap(({ role, rw = '' }) =>
@@ -91,6 +94,7 @@ test('applied once, all is there and runs; twice, there is nothing to do', async
   // A qube that was halted is halted again.
   expect(lab.qube('work').running).toBe(false);
   await lab.qube('work').start();
+  expect(await viewer()).toMatchObject({ stdout: 'user 755\n' });
 });
 
 test('after a restart of the qubes all runs with what it had, and there is nothing to do', async () => {
@@ -110,7 +114,8 @@ test('what a person has changed in a qube is put right', async () => {
 });
 
 test('a setting of the pillar arrives, and what runs with it is restarted', async () => {
-  layPillar(lab.dom0, "netlog: { ring: 72, skip_qube_ranges: true, at: '04:10' }\n");
+  const times = "at: '04:10', also_at: hourly, final: true";
+  layPillar(lab.dom0, `netlog: { ring: 72, skip_qube_ranges: true, ${times}, new_rate: 10/second }\n`);
   const qube = lab.qube('sys-dns');
   const pid = async (): Promise<string> => (await qube.exec(['systemctl', 'show', '-P', 'MainPID', 'netpcap'])).trim();
   const old = await pid();
@@ -119,7 +124,13 @@ test('a setting of the pillar arrives, and what runs with it is restarted', asyn
   const line = (await qube.exec(['cat', `/proc/${await pid()}/cmdline`])).split('\0').join(' ');
   expect(line).toContain('--ring 72 --exclude 10.137.0.0/16 --exclude 10.138.0.0/16 --exclude 10.139.0.0/16');
   expect(line).toContain('--exclude fd09:24ef:4179::/48');
-  expect(await lab.dom0.exec(['systemctl', 'list-timers', '--all'])).toContain('04:10:00');
+  const calendar = await lab.dom0.exec(['systemctl', 'show', '-P', 'TimersCalendar', 'qubes-netlogs-backup.timer']);
+  expect(calendar).toContain('OnCalendar=*-*-* 04:10:00 ;');
+  expect(calendar).toContain('OnCalendar=*-*-* *:00:00 ;');
+  expect(await lab.dom0.exec(['systemctl', 'is-enabled', 'qubes-netlogs-final.service'])).toBe('enabled\n');
+  const rules = await lab.qube('sys-net').exec(['nft', 'list', 'chain', 'inet', 'netlog', 'new']);
+  expect(rules).toContain('limit rate 10/second }');
+  expect(rules).toContain('log prefix "SYSNET:new "');
 });
 
 test('a disposable is refused in mode rw, which it would not keep', async () => {
@@ -135,6 +146,7 @@ test('a disposable is refused in mode rw, which it would not keep', async () => 
 test('the removal leaves nothing but logs', async () => {
   expect(await apply(lab.dom0, `${STATE}-remove`)).toContain('netlog-remove-sys-dns');
   expect(await listings()).toEqual(before);
+  expect(await viewer()).toMatchObject({ code: 1 });
   expect(await lab.qube('sys-dns').exec(['ls', '/rw/bind-dirs/var/log/netpcap'])).toContain('.pcap');
   expect(await active('sys-dns', 'netpcap.service')).toMatchObject({ stdout: 'inactive\n' });
   expect(await lab.qube('sys-net').exec(['nft', 'list', 'ruleset'])).not.toContain('netlog');

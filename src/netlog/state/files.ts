@@ -46,17 +46,23 @@ export const ACTIVATE: Readonly<Record<'rw' | 'template', string>> = { rw: RC, t
 export const FILES: readonly DeployedFile[] = [
   dom0('qubes-netlogs-deploy', '/usr/local/sbin/qubes-netlogs-deploy', '0755'),
   dom0('netlogs.conf', '/etc/netlogs.conf', '0644', CONF),
+  dom0('netlogs.sh', '/usr/local/lib/netlogs.sh', '0644'),
   dom0('qubes-netlogs-backup', '/usr/local/sbin/qubes-netlogs-backup', '0755'),
+  dom0('pull-netlogs-to-work', '/usr/local/sbin/pull-netlogs-to-work', '0755'),
   dom0('qubes-netlogs-backup.service', '/etc/systemd/system/qubes-netlogs-backup.service', '0644'),
   dom0('qubes-netlogs-backup.timer', '/etc/systemd/system/qubes-netlogs-backup.timer', '0644', {
     '03:35:00': '{{ netlog.at }}:00',
+    'OnCalendar=\n': 'OnCalendar={{ netlog.also_at }}\n',
   }),
+  dom0('qubes-netlogs-final.service', '/etc/systemd/system/qubes-netlogs-final.service', '0644'),
+  dom0('netlogs-health', '/usr/local/sbin/netlogs-health', '0755'),
 
   { from: 'qubes/files/source/50-netlog.rc', role: 'source', rw: RC, mode: '0755' },
   { from: 'qubes/files/template/activate', role: 'template', template: ACTIVATE.template, mode: '0755' },
 
   service('netlog.Export'),
   service('netlog.Release'),
+  service('netlog.Health'),
   {
     from: 'qubes/files/capture/netlog-pcaps',
     role: 'capture',
@@ -143,6 +149,8 @@ export const FILES: readonly DeployedFile[] = [
     template: '/usr/lib/qubes-bind-dirs.d/50_netlog.conf',
     mode: '0644',
   },
+
+  { from: 'qubes/files/work/open-netlogs.sh', role: 'work', rw: '/home/user/bin/open-netlogs.sh', mode: '0755' },
 ];
 
 function dom0(name: string, rw: string, mode: DeployedFile['mode'], fills?: DeployedFile['fills']): DeployedFile {

@@ -106,6 +106,11 @@ netlog-timer:
     - enable: true
     - watch:
       - file: netlog-dom0-qubes-netlogs-backup.timer
+
+netlog-final:
+  {{ 'service.running' if netlog.final else 'service.dead' }}:
+    - name: qubes-netlogs-final.service
+    - enable: {{ 'true' if netlog.final else 'false' }}
 {%- elif 'source' in roots %}
 
 netlog-activate:

@@ -20,6 +20,11 @@ netlog-timer:
   service.dead:
     - name: qubes-netlogs-backup.timer
     - enable: false
+
+netlog-final:
+  service.dead:
+    - name: qubes-netlogs-final.service
+    - enable: false
 {%- for qube in qubes %}
 
 netlog-remove-{{ qube }}:

@@ -37,6 +37,8 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
   keep_bytes: { value: '', about: 'bytes of all bundles beyond which it deletes the oldest; empty: never' },
   recipient: { value: '', about: 'age public key to which sources encrypt; empty: not encrypted' },
   at: { value: '03:35', about: 'when the backup runs' },
+  also_at: { value: '', about: "and when besides, in systemd's words: hourly, as disposables need it" },
+  final: { value: false, about: 'true: and when the machine is shut down' },
   snaplen: { value: 96, about: 'bytes kept of a packet' },
   ring: { value: 48, about: 'savefiles kept, one an hour' },
   skip_qube_ranges: { value: false, about: 'true: what goes to or comes from an address of a qube is not captured' },
