@@ -70,9 +70,9 @@ export class NetQubes {
   /** The savefile that is being written in `name` is closed, and so complete, once it holds `bytes`. */
   async complete(name: string, bytes: string): Promise<void> {
     const qube = this.qube(name);
-    const open = (await qube.exec(['sh', '-c', 'cd /var/log/netpcap && ls *.pcap.part'])).trim();
-    const written = ['grep', '-aq', bytes, `/var/log/netpcap/${open}`];
-    await expect.poll(() => qube.run(written), { timeout: 20_000 }).toMatchObject({ code: 0 });
+    const holding = ['sh', '-c', 'cd /var/log/netpcap && grep -al -- "$0" *.pcap.part', bytes];
+    let open = '';
+    await expect.poll(async () => (open = (await qube.run(holding)).stdout.trim()), { timeout: 20_000 }).not.toBe('');
     await qube.exec(['systemctl', 'reload', 'netpcap.service']);
     const published = ['test', '-e', `/var/log/netpcap/${open.slice(0, -'.part'.length)}`];
     await expect.poll(() => qube.run(published), { timeout: 20_000 }).toMatchObject({ code: 0 });
