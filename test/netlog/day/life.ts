@@ -88,6 +88,11 @@ export class Life {
     await this.#client(`${CURL} --connect-timeout 5 'https://[${ELSEWHERE_6}]/'`);
   }
 
+  /** A packet of it, from a client to the web. */
+  async say(text: string): Promise<void> {
+    await this.#own('client', `exec bash -c 'echo "$0" > /dev/udp/${WEB}/9' "${text}"`);
+  }
+
   get #etc(): string {
     return `/etc/netns/${this.#chain.namespace('client')}`;
   }
