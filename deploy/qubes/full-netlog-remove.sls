@@ -13,8 +13,8 @@
   'nftlog': {'sys-firewall': 'SYSFW', 'sys-net': 'SYSNET'},
   'vault': 'secrets-vault',
   'work': 'work',
-  'dns_rate': '100/second burst 500',
-  'new_rate': '50/second burst 200',
+  'dns_rate': '100/second burst 500 packets',
+  'new_rate': '50/second burst 200 packets',
   'prune_days': 2,
   'max_bytes': 2147483648,
   'keep_days': '',
@@ -192,6 +192,22 @@ netlog-capture-50-qubes.conf:
 netlog-nftlog-netlog-lines:
   file.absent:
     - name: {{ roots.nftlog }}{{ '/usr/local/bin/netlog-lines' if netlog.mode == 'rw' else '/usr/bin/netlog-lines' }}
+
+netlog-nftlog-50-netlog:
+  file.absent:
+    - name: {{ roots.nftlog }}{{ '/rw/config/netlog/50-netlog' if netlog.mode == 'rw' else '/etc/qubes/qubes-firewall.d/50-netlog' }}
+
+netlog-nftlog-netlog-spool:
+  file.absent:
+    - name: {{ roots.nftlog }}{{ '/usr/local/bin/netlog-spool' if netlog.mode == 'rw' else '/usr/bin/netlog-spool' }}
+
+netlog-nftlog-netlog-spool.service:
+  file.absent:
+    - name: {{ roots.nftlog }}{{ '/rw/config/netlog/netlog-spool.service' if netlog.mode == 'rw' else '/usr/lib/systemd/system/netlog-spool.service' }}
+
+netlog-nftlog-50_netlog.conf:
+  file.absent:
+    - name: {{ roots.nftlog }}{{ '/rw/config/qubes-bind-dirs.d/50_netlog.conf' if netlog.mode == 'rw' else '/usr/lib/qubes-bind-dirs.d/50_netlog.conf' }}
 {%- endif %}
 {%- if 'work' in roots %}
 {%- endif %}

@@ -14,8 +14,8 @@
   'nftlog': {'sys-firewall': 'SYSFW', 'sys-net': 'SYSNET'},
   'vault': 'secrets-vault',
   'work': 'work',
-  'dns_rate': '100/second burst 500',
-  'new_rate': '50/second burst 200',
+  'dns_rate': '100/second burst 500 packets',
+  'new_rate': '50/second burst 200 packets',
   'prune_days': 2,
   'max_bytes': 2147483648,
   'keep_days': '',
@@ -490,6 +490,7 @@ netlog-template-activate:
               *.deb) DEBIAN_FRONTEND=noninteractive apt-get -q -y install --reinstall "$package" ;;
               *) dnf -q -y reinstall "$package" || dnf -q -y install "$package" ;;
             esac &&
+              install -d -m 0700 /var/log/netlog && # qubes bind what there is in their template
               systemctl daemon-reload &&
               systemctl --quiet enable netpcap.service netlog-spool.service &&
               sha256sum "$package" > "$home/installed"
@@ -1074,6 +1075,355 @@ netlog-nftlog-netlog-lines:
             ;;
         esac
         {%- endraw %}
+
+netlog-nftlog-50-netlog:
+  file.managed:
+    - name: {{ roots.nftlog }}{{ '/rw/config/netlog/50-netlog' if netlog.mode == 'rw' else '/etc/qubes/qubes-firewall.d/50-netlog' }}
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: true
+    - contents: |
+        #!/bin/sh
+        # 50-netlog: loads the packet logs of a net qube, however often it is run. In a template it is in /etc/qubes/qubes-firewall.d,
+        # and Qubes runs it at each start of qubes-firewall.service; else 50-netlog.rc puts what is between the two markers into
+        # /rw/config/qubes-firewall-user-script. What follows there must find no variable changed, and runs also when this fails.
+        netlog=0
+        # BEGIN netlog
+        # Lines in the kernel's log, as in `SYSFW:new IN=vif5.0 OUT=eth0 ...`, for each new flow and each packet of DNS. A table of
+        # its own: reloads of Qubes' firewall leave it, and whatever flushes chains of Qubes'.
+        netlog_rules() {
+          cat << NFT
+        # One transaction: it is there with all its rules, or as it was before.
+        add table inet netlog
+        delete table inet netlog
+        table inet netlog {
+        	counter dns_seen { comment "DNS packets" }
+        	counter dns_logged { comment "of these, in the log" }
+        	counter new_seen { comment "new flows" }
+        	counter new_logged { comment "of these, in the log" }
+
+        	# A bucket for each interface: a qube that floods does not push the others out of the log.
+        	set dns_rate { type ifname; size 1024; flags dynamic,timeout; timeout 10m; }
+        	set new_rate { type ifname; size 1024; flags dynamic,timeout; timeout 10m; }
+        	# A flow that a firewall refuses is not kept by conntrack, and new with each retry. Where a set is full that is logged.
+        	set new4 {
+        		type ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service
+        		size 16384; flags dynamic,timeout; timeout 2m
+        	}
+        	set new6 {
+        		type ipv6_addr . ipv6_addr . inet_proto . inet_service . inet_service
+        		size 16384; flags dynamic,timeout; timeout 2m
+        	}
+
+        	# Level debug is below what a qube's kernel writes to its console, which dom0 keeps in files of its own.
+        	chain dns {
+        		counter name dns_seen
+        		update @dns_rate { iifname limit rate {{ netlog.dns_rate }} } counter name dns_logged \
+        			log prefix "$prefix:dns " level debug flags skuid
+        	}
+        	chain new {
+        		meta l4proto { tcp, udp } ip saddr . ip daddr . meta l4proto . th sport . th dport @new4 return
+        		meta l4proto { tcp, udp } ip6 saddr . ip6 daddr . meta l4proto . th sport . th dport @new6 return
+        		counter name new_seen
+        		meta l4proto { tcp, udp } add @new4 { ip saddr . ip daddr . meta l4proto . th sport . th dport }
+        		meta l4proto { tcp, udp } add @new6 { ip6 saddr . ip6 daddr . meta l4proto . th sport . th dport }
+        		update @new_rate { iifname limit rate {{ netlog.new_rate }} } counter name new_logged \
+        			log prefix "$prefix:new " level debug flags skuid
+        	}
+        	chain classify {
+        		meta l4proto { tcp, udp } th dport 53 goto dns
+        		meta l4proto { tcp, udp } th sport 53 goto dns
+        		# Confirmed: an earlier packet of it has passed, so this is an unanswered one's retry.
+        		ct state new ct status & confirmed == 0 goto new
+        	}
+
+        	# Before Qubes' rules, which have priority filter: what they refuse is seen as well.
+        	chain forward {
+        		type filter hook forward priority filter - 10; policy accept
+        		jump classify
+        	}
+        	chain output {
+        		type filter hook output priority filter - 10; policy accept
+        		oifname != "lo" jump classify
+        	}
+        	# Questions to a resolver of this qube's, and answers to its own. Nothing else that is for the qube itself.
+        	chain input {
+        		type filter hook input priority filter - 10; policy accept
+        		iifname "lo" return
+        		meta l4proto { tcp, udp } th dport 53 goto dns
+        		meta l4proto { tcp, udp } th sport 53 goto dns
+        	}
+        }
+        NFT
+        }
+        if [ -e /run/qubes-service/netlog ]; then
+          (
+            # From dom0, once for all qubes of a template: qvm-features QUBE vm-config.netlog-prefix SYSFW
+            prefix=$(qubesdb-read /vm-config/netlog-prefix)
+            case $prefix in
+              '' | [!A-Z]* | *[!A-Z0-9_-]*)
+                echo "vm-config.netlog-prefix is '$prefix': no word in capitals" >&2
+                exit 1
+                ;;
+            esac
+            netlog_rules | nft -f -
+          ) || {
+            netlog=$?
+            echo 'netlog: the packet logs are not loaded' >&2
+          }
+        fi
+        unset -f netlog_rules
+        # END netlog
+        exit "$netlog"
+
+netlog-nftlog-netlog-spool:
+  file.managed:
+    - name: {{ roots.nftlog }}{{ '/usr/local/bin/netlog-spool' if netlog.mode == 'rw' else '/usr/bin/netlog-spool' }}
+    - user: root
+    - group: root
+    - mode: '0755'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        #!/bin/bash
+        # Keeps the packet logs of a net qube longer than its journal, which is gone with the qube: app qubes keep /var/log/netlog.
+        #
+        #   netlog-spool follow              copies lines there, for ever; netlog-spool.service runs it
+        #   netlog-spool lines SINCE UNTIL   those of [SINCE, UNTIL), seconds since 1970, kept or still in the journal, each once and
+        #                                    by its time; netlog-lines runs it
+        #
+        # A line is the journal's JSON of a kernel message in 50-netlog's form. Boot, times and hash of its cursor tell it from others,
+        # also when journald has moved it from /run to /var. A file is NUMBER-HOUR.jsonl, HOUR its first line's in UTC; the one with
+        # the highest number is written to. Only this boot's journal is copied: what it has of others stays, and `lines` finds it.
+        set -uo pipefail
+        shopt -s nullglob
+        export LC_ALL=C TZ=UTC0 # a length is in bytes
+        umask 077
+
+        readonly DIRECTORY=/var/log/netlog
+        readonly MAX_BYTES=134217728 FILE_BYTES=8388608 MAX_DAYS=7 RETRY_SECONDS=5 PRUNE_SECONDS=3600
+        readonly MESSAGE='"MESSAGE" *: *"[A-Z][A-Z0-9_-]*:(new|dns) IN='
+        readonly CURSOR='"__CURSOR" *: *"([^"]*;b=([0-9a-f]*)[^"]*)"' TIME='"__REALTIME_TIMESTAMP" *: *"([0-9]*)[0-9]{6}"'
+
+        # journal ARGUMENT...: the kernel's lines. No --grep, which can be missing and whose exit code is 1 where nothing is found.
+        journal() {
+          exec journalctl --quiet --no-pager --output=json --output-fields=MESSAGE,_HOSTNAME,_SOURCE_MONOTONIC_TIMESTAMP \
+            _TRANSPORT=kernel "$@"
+        }
+
+        # mend: a power cut can have torn the last line, which the journal may still have.
+        mend() {
+          local path torn
+          for path in "$DIRECTORY"/*.jsonl; do
+            [[ $(tail -c 1 "$path" | od -An -c) == *'\n'* ]] && continue
+            torn=$(tail -n 1 "$path" | wc -c)
+            truncate -s "-$torn" "$path"
+            [[ -s $path ]] || rm -f "$path"
+          done
+        }
+
+        # prune: what is too old, and the oldest until there is room for one file more.
+        prune() {
+          local files sizes total=0 i
+          find "$DIRECTORY" -maxdepth 1 -name '*.jsonl' -mmin +$((MAX_DAYS * 1440)) -delete
+          files=("$DIRECTORY"/*.jsonl)
+          ((${#files[@]} > 0)) || return 0
+          mapfile -t sizes < <(stat -c %s "${files[@]}")
+          for i in "${!sizes[@]}"; do total=$((total + sizes[i])); done
+          for ((i = 0; total > MAX_BYTES - FILE_BYTES; i++)); do
+            rm -f "${files[i]}"
+            total=$((total - sizes[i]))
+          done
+        }
+
+        # append LINE SECONDS: of the line, or nothing of it where there is no room.
+        append() {
+          local now
+          printf -v now '%(%Y%m%dT%H)T' "$2"
+          if [[ $now != "$hour" ]] || ((size >= FILE_BYTES)); then
+            prune
+            number=$((number + 1)) hour=$now size=0
+            printf -v file '%s/%08d-%s.jsonl' "$DIRECTORY" "$number" "$hour"
+          fi
+          if ! { printf '%s\n' "$1" >> "$file"; } 2> /dev/null; then
+            truncate -s "$size" "$file" 2> /dev/null
+            return 1
+          fi
+          size=$((size + ${#1} + 1))
+        }
+
+        # keep LINE: until there is room it waits, and all that comes after it waits in the journal.
+        keep() {
+          [[ $1 =~ $MESSAGE && $1 =~ $CURSOR ]] || return 0
+          [[ ${BASH_REMATCH[1]#*;b=} != "$last" && $1 =~ $TIME ]] || return 0
+          local seconds=${BASH_REMATCH[1]} full=
+          until append "$1" "$seconds"; do
+            [[ -n $full ]] || echo "no room in $DIRECTORY: lines wait in the journal" >&2
+            full=yes
+            sleep "$RETRY_SECONDS"
+          done
+          [[ -z $full ]] || echo "there is room in $DIRECTORY again" >&2
+        }
+
+        follow() {
+          local number=0 hour='' size=0 file='' last='' line part='' boot files from=()
+          boot=$(tr -d - < /proc/sys/kernel/random/boot_id)
+          mend
+          prune
+          files=("$DIRECTORY"/*.jsonl)
+          if ((${#files[@]} > 0)); then
+            file=${files[-1]}
+            size=$(stat -c %s "$file")
+            IFS=-. read -r number hour _ <<< "${file##*/}"
+            number=$((10#$number))
+            if [[ $(tail -n 1 "$file") =~ $CURSOR && ${BASH_REMATCH[2]} == "$boot" ]]; then
+              # Not --after-cursor, which leaves out a line where the journal does not have this one any more.
+              from=(--cursor="${BASH_REMATCH[1]}")
+              last=${BASH_REMATCH[1]#*;b=}
+            fi
+          fi
+          while :; do
+            if IFS= read -r -t "$PRUNE_SECONDS" line; then
+              keep "$part$line"
+              part=
+            elif (($? > 128)); then
+              part+=$line
+              prune
+            else
+              break
+            fi
+          done < <(journal --follow --no-tail "${from[@]}" "_BOOT_ID=$boot")
+          echo 'journalctl has ended' >&2
+          return 1
+        }
+
+        # lines SINCE UNTIL: a file that is being written to can end in the middle of a line, and another be gone by now.
+        lines() {
+          local path
+          {
+            for path in "$DIRECTORY"/*.jsonl; do
+              cat "$path" 2> /dev/null
+              echo
+            done
+            journal --since="@$1" --until="@$2"
+          } | awk -v since="$1" -v until="$2" -v message="$MESSAGE" '
+            function value(key,  at) {
+              if (!match($0, "\"" key "\" *: *\"[^\"]*\"")) return ""
+              at = substr($0, RSTART, RLENGTH - 1)
+              sub(/^"[^"]*" *: *"/, "", at)
+              return at
+            }
+            !/^[{][^{}]*[}]$/ || $0 !~ message { next }
+            {
+              time = value("__REALTIME_TIMESTAMP") + 0; line = value("__CURSOR")
+              sub(/^.*;b=/, "", line)
+              if (time < since * 1000000 || time >= until * 1000000 || line in seen) next
+              seen[line]
+              printf "%.0f\t%s\n", time, $0
+            }' | sort -s -n -k 1,1 | cut -f 2-
+        }
+
+        case ${2-}${3-} in
+          *[!0-9]*) set -- ;;
+        esac
+        case ${1-}:$# in
+          follow:1) follow ;;
+          lines:3) lines "$2" "$3" ;;
+          *)
+            echo 'usage: netlog-spool follow | lines SINCE UNTIL' >&2
+            exit 2
+            ;;
+        esac
+        {%- endraw %}
+
+netlog-nftlog-netlog-spool.service:
+  file.managed:
+    - name: {{ roots.nftlog }}{{ '/rw/config/netlog/netlog-spool.service' if netlog.mode == 'rw' else '/usr/lib/systemd/system/netlog-spool.service' }}
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        # Copies the packet logs of a net qube out of its journal into /var/log/netlog, which outlives the qube.
+        [Unit]
+        Description=Packet logs kept over the end of the qube
+        # From dom0: qvm-service QUBE netlog on
+        ConditionPathExists=/run/qubes-service/netlog
+        RequiresMountsFor=/var/log/netlog
+        # Months from now, a fault that has gone on for a night must not have been the last try.
+        StartLimitIntervalSec=0
+
+        [Service]
+        # In /usr/local/bin of an app qube, in /usr/bin of a template.
+        ExecStart=netlog-spool follow
+        Restart=always
+        RestartSec=5s
+
+        # The journal's owner without a single capability: no user has to be made for it. The directory stays when the service goes.
+        CapabilityBoundingSet=
+        NoNewPrivileges=yes
+        LogsDirectory=netlog
+        LogsDirectoryMode=0700
+        UMask=0077
+
+        Nice=5
+        MemoryMax=64M
+        TasksMax=16
+        LimitCORE=0
+
+        # The system's files are read-only, the qube's own and its users' are not there, nor devices but /dev/null and its like.
+        ProtectSystem=strict
+        ProtectHome=yes
+        InaccessiblePaths=-/rw -/dev/shm -/dev/mqueue
+        ReadOnlyPaths=/run
+        PrivateTmp=yes
+        PrivateDevices=yes
+        DevicePolicy=closed
+        PrivateMounts=yes
+        PrivateIPC=yes
+        PrivateNetwork=yes
+        RestrictAddressFamilies=none
+        IPAddressDeny=any
+
+        # The kernel and its clock, log, modules, parameters and control groups; other processes.
+        ProtectKernelTunables=yes
+        ProtectKernelModules=yes
+        ProtectKernelLogs=yes
+        ProtectControlGroups=yes
+        ProtectClock=yes
+        ProtectHostname=yes
+        ProtectProc=invisible
+
+        # No ways to more rights or to run otherwise than now.
+        LockPersonality=yes
+        MemoryDenyWriteExecute=yes
+        RestrictNamespaces=yes
+        RestrictRealtime=yes
+        RestrictSUIDSGID=yes
+        KeyringMode=private
+        SystemCallArchitectures=native
+        SystemCallFilter=@system-service
+        SystemCallFilter=~@privileged @resources
+        SystemCallErrorNumber=EPERM
+
+        [Install]
+        WantedBy=multi-user.target
+        {%- endraw %}
+
+netlog-nftlog-50_netlog.conf:
+  file.managed:
+    - name: {{ roots.nftlog }}{{ '/rw/config/qubes-bind-dirs.d/50_netlog.conf' if netlog.mode == 'rw' else '/usr/lib/qubes-bind-dirs.d/50_netlog.conf' }}
+    - user: root
+    - group: root
+    - mode: '0644'
+    - makedirs: true
+    - contents: |
+        {%- raw %}
+        # In an app qube, what is under /var is gone at its end but for what is bound from /rw.
+        binds+=( '/var/log/netlog' )
+        {%- endraw %}
 {%- endif %}
 {%- if 'work' in roots %}
 {%- endif %}
@@ -1103,7 +1453,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('d5e741a892d11eb0ca76bc436fdf5f8fc870dc8d8cfa28da91a35b0dbb3ea24c' ~ netlog) | sha256 %}
+{%- set release = ('34b40096496bc986e4cc0bcc9a6e86cdd4bb5bb14fd299c2d7e229b5a058bdb5' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

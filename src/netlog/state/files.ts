@@ -22,6 +22,10 @@ export interface DeployedFile {
 
 const EXEC_START = { '--snaplen 96 --ring 48': '--snaplen {{ netlog.snaplen }} --ring {{ netlog.ring }}' };
 const OPTIONS = { 'NETPCAP_OPTS=""': 'NETPCAP_OPTS="{{ skipped }}{{ netlog.options }}"' };
+const RATES = {
+  '100/second burst 500 packets': '{{ netlog.dns_rate }}',
+  '50/second burst 200 packets': '{{ netlog.new_rate }}',
+};
 const CONF = {
   'VAULT=secrets-vault': 'VAULT={{ netlog.vault }}',
   'WORK=work': 'WORK={{ netlog.work }}',
@@ -109,6 +113,35 @@ export const FILES: readonly DeployedFile[] = [
     rw: '/usr/local/bin/netlog-lines',
     template: '/usr/bin/netlog-lines',
     mode: '0755',
+  },
+  {
+    from: 'qubes/files/nftlog/50-netlog',
+    role: 'nftlog',
+    rw: '/rw/config/netlog/50-netlog',
+    template: '/etc/qubes/qubes-firewall.d/50-netlog',
+    mode: '0755',
+    fills: RATES,
+  },
+  {
+    from: 'qubes/files/nftlog/netlog-spool',
+    role: 'nftlog',
+    rw: '/usr/local/bin/netlog-spool',
+    template: '/usr/bin/netlog-spool',
+    mode: '0755',
+  },
+  {
+    from: 'qubes/files/nftlog/netlog-spool.service',
+    role: 'nftlog',
+    rw: '/rw/config/netlog/netlog-spool.service',
+    template: '/usr/lib/systemd/system/netlog-spool.service',
+    mode: '0644',
+  },
+  {
+    from: 'qubes/files/nftlog/50_netlog.conf',
+    role: 'nftlog',
+    rw: '/rw/config/qubes-bind-dirs.d/50_netlog.conf',
+    template: '/usr/lib/qubes-bind-dirs.d/50_netlog.conf',
+    mode: '0644',
   },
 ];
 

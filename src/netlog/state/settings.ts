@@ -23,8 +23,14 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
   },
   vault: { value: 'secrets-vault', about: 'where the nightly backup goes' },
   work: { value: 'work', about: 'where bundles are looked at' },
-  dns_rate: { value: '100/second burst 500', about: 'DNS packets of one interface that are logged at most' },
-  new_rate: { value: '50/second burst 200', about: 'new flows of one interface that are logged at most' },
+  dns_rate: {
+    value: '100/second burst 500 packets',
+    about: "DNS packets of one interface that are logged at most, in nft's words: 10/second",
+  },
+  new_rate: {
+    value: '50/second burst 200 packets',
+    about: 'new flows of one interface that are logged at most',
+  },
   prune_days: { value: 2, about: 'days after which a source deletes savefiles that are in the vault' },
   max_bytes: { value: 2147483648, about: 'bytes of one bundle at most: no source fills the vault' },
   keep_days: { value: '', about: 'days after which the vault deletes bundles; empty: never' },
