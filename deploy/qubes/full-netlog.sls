@@ -1189,20 +1189,20 @@ netlog-nftlog-netlog-spool:
         #!/bin/bash
         # Keeps the packet logs of a net qube longer than its journal, which is gone with the qube: app qubes keep /var/log/netlog.
         #
-        #   netlog-spool follow              copies lines there, for ever; netlog-spool.service runs it
+        #   netlog-spool follow BOOT         copies this boot's lines there, for ever; netlog-spool.service runs it
         #   netlog-spool lines SINCE UNTIL   those of [SINCE, UNTIL), seconds since 1970, kept or still in the journal, each once and
         #                                    by its time; netlog-lines runs it
         #
         # A line is the journal's JSON of a kernel message in 50-netlog's form. Boot, times and hash of its cursor tell it from others,
         # also when journald has moved it from /run to /var. A file is NUMBER-HOUR.jsonl, HOUR its first line's in UTC; the one with
-        # the highest number is written to. Only this boot's journal is copied: what it has of others stays, and `lines` finds it.
+        # the highest number is written to. Of the journal only BOOT, its id, is copied: what it has of others `lines` finds there.
         set -uo pipefail
         shopt -s nullglob
         export LC_ALL=C TZ=UTC0 # a length is in bytes
         umask 077
 
         readonly DIRECTORY=/var/log/netlog
-        readonly MAX_BYTES=134217728 FILE_BYTES=8388608 MAX_DAYS=7 RETRY_SECONDS=5 PRUNE_SECONDS=3600
+        readonly MAX_BYTES=134217728 FILE_BYTES=8388608 MAX_DAYS=7 RETRY_SECONDS=5 SILENCE_SECONDS=600
         readonly MESSAGE='"MESSAGE" *: *"[A-Z][A-Z0-9_-]*:(new|dns) IN='
         readonly CURSOR='"__CURSOR" *: *"([^"]*;b=([0-9a-f]*)[^"]*)"' TIME='"__REALTIME_TIMESTAMP" *: *"([0-9]*)[0-9]{6}"'
 
@@ -1241,7 +1241,7 @@ netlog-nftlog-netlog-spool:
         append() {
           local now
           printf -v now '%(%Y%m%dT%H)T' "$2"
-          if [[ $now != "$hour" ]] || ((size >= FILE_BYTES)); then
+          if [[ $now != "$hour" ]] || ((size + ${#1} >= FILE_BYTES)); then
             prune
             number=$((number + 1)) hour=$now size=0
             printf -v file '%s/%08d-%s.jsonl' "$DIRECTORY" "$number" "$hour"
@@ -1266,9 +1266,9 @@ netlog-nftlog-netlog-spool:
           [[ -z $full ]] || echo "there is room in $DIRECTORY again" >&2
         }
 
+        # follow BOOT
         follow() {
-          local number=0 hour='' size=0 file='' last='' line part='' boot files from=()
-          boot=$(tr -d - < /proc/sys/kernel/random/boot_id)
+          local number=0 hour='' size=0 file='' last='' line status=0 files from=()
           mend
           prune
           files=("$DIRECTORY"/*.jsonl)
@@ -1277,23 +1277,20 @@ netlog-nftlog-netlog-spool:
             size=$(stat -c %s "$file")
             IFS=-. read -r number hour _ <<< "${file##*/}"
             number=$((10#$number))
-            if [[ $(tail -n 1 "$file") =~ $CURSOR && ${BASH_REMATCH[2]} == "$boot" ]]; then
+            if [[ $(tail -n 1 "$file") =~ $CURSOR && ${BASH_REMATCH[2]} == "$1" ]]; then
               # Not --after-cursor, which leaves out a line where the journal does not have this one any more.
               from=(--cursor="${BASH_REMATCH[1]}")
               last=${BASH_REMATCH[1]#*;b=}
             fi
           fi
-          while :; do
-            if IFS= read -r -t "$PRUNE_SECONDS" line; then
-              keep "$part$line"
-              part=
-            elif (($? > 128)); then
-              part+=$line
-              prune
-            else
-              break
-            fi
-          done < <(journal --follow --no-tail "${from[@]}" "_BOOT_ID=$boot")
+          # After a silence it begins anew: for what has grown too old, and for a journal in a place that journalctl does not watch.
+          while IFS= read -r -t "$SILENCE_SECONDS" line || { status=$?; false; }; do
+            keep "$line"
+          done < <(journal --follow --no-tail --boot="$1" "${from[@]}")
+          if ((status > 128)); then
+            kill "$!"
+            exec "$0" follow "$1"
+          fi
           echo 'journalctl has ended' >&2
           return 1
         }
@@ -1324,14 +1321,14 @@ netlog-nftlog-netlog-spool:
             }' | sort -s -n -k 1,1 | cut -f 2-
         }
 
-        case ${2-}${3-} in
-          *[!0-9]*) set -- ;;
+        case ${1-}:$#:${2-}${3-} in
+          follow:2:*[!0-9a-f]* | lines:3:*[!0-9]*) set -- ;;
         esac
         case ${1-}:$# in
-          follow:1) follow ;;
+          follow:2) follow "$2" ;;
           lines:3) lines "$2" "$3" ;;
           *)
-            echo 'usage: netlog-spool follow | lines SINCE UNTIL' >&2
+            echo 'usage: netlog-spool follow BOOT | lines SINCE UNTIL' >&2
             exit 2
             ;;
         esac
@@ -1357,7 +1354,7 @@ netlog-nftlog-netlog-spool.service:
 
         [Service]
         # In /usr/local/bin of an app qube, in /usr/bin of a template.
-        ExecStart=netlog-spool follow
+        ExecStart=netlog-spool follow %b
         Restart=always
         RestartSec=5s
 
@@ -1453,7 +1450,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('34b40096496bc986e4cc0bcc9a6e86cdd4bb5bb14fd299c2d7e229b5a058bdb5' ~ netlog) | sha256 %}
+{%- set release = ('2e094eb2e5dd83e7dd10d2461a959156e443d7730fb780fb15b1300abb73883f' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:
