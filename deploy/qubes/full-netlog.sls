@@ -1237,7 +1237,7 @@ netlog-nftlog-netlog-spool:
           done
         }
 
-        # append LINE SECONDS: of the line, or nothing of it where there is no room.
+        # append LINE SECONDS: all of it, or nothing where there is no room.
         append() {
           local now
           printf -v now '%(%Y%m%dT%H)T' "$2"
@@ -1253,17 +1253,17 @@ netlog-nftlog-netlog-spool:
           size=$((size + ${#1} + 1))
         }
 
-        # keep LINE: until there is room it waits, and all that comes after it waits in the journal.
+        # keep LINE: where it can not be written it is tried again, and all that comes after it waits in the journal.
         keep() {
           [[ $1 =~ $MESSAGE && $1 =~ $CURSOR ]] || return 0
           [[ ${BASH_REMATCH[1]#*;b=} != "$last" && $1 =~ $TIME ]] || return 0
           local seconds=${BASH_REMATCH[1]} full=
           until append "$1" "$seconds"; do
-            [[ -n $full ]] || echo "no room in $DIRECTORY: lines wait in the journal" >&2
+            [[ -n $full ]] || echo "$DIRECTORY takes nothing, as when its disk is full: lines wait in the journal" >&2
             full=yes
             sleep "$RETRY_SECONDS"
           done
-          [[ -z $full ]] || echo "there is room in $DIRECTORY again" >&2
+          [[ -z $full ]] || echo "$DIRECTORY takes lines again" >&2
         }
 
         # follow BOOT
@@ -1450,7 +1450,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('2e094eb2e5dd83e7dd10d2461a959156e443d7730fb780fb15b1300abb73883f' ~ netlog) | sha256 %}
+{%- set release = ('5d5e3941b9f044aff47d40d07564af28505e80a4376e581fe2cb41dcd9d1bd14' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

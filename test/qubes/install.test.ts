@@ -110,7 +110,7 @@ test('what a person has changed in a qube is put right', async () => {
 });
 
 test('a setting of the pillar arrives, and what runs with it is restarted', async () => {
-  layPillar(lab.dom0, "netlog: { ring: 72, skip_qube_ranges: true, at: '04:10' }\n");
+  layPillar(lab.dom0, "netlog: { ring: 72, skip_qube_ranges: true, at: '04:10', new_rate: 10/second }\n");
   const qube = lab.qube('sys-dns');
   const pid = async (): Promise<string> => (await qube.exec(['systemctl', 'show', '-P', 'MainPID', 'netpcap'])).trim();
   const old = await pid();
@@ -120,6 +120,9 @@ test('a setting of the pillar arrives, and what runs with it is restarted', asyn
   expect(line).toContain('--ring 72 --exclude 10.137.0.0/16 --exclude 10.138.0.0/16 --exclude 10.139.0.0/16');
   expect(line).toContain('--exclude fd09:24ef:4179::/48');
   expect(await lab.dom0.exec(['systemctl', 'list-timers', '--all'])).toContain('04:10:00');
+  const rules = await lab.qube('sys-net').exec(['nft', 'list', 'chain', 'inet', 'netlog', 'new']);
+  expect(rules).toContain('limit rate 10/second }');
+  expect(rules).toContain('log prefix "SYSNET:new "');
 });
 
 test('a disposable is refused in mode rw, which it would not keep', async () => {

@@ -1,7 +1,7 @@
-// netlog-spool in booted qubes with packets that are logged: sys-net as Qubes has it, whose journal is gone with it, and a
-// qube that keeps its journal. What is kept over a kill, torn, too much, or has no room, and that `lines` gives each line
-// once and whole. journalctl judges. All qubes share the kernel's log, and at its start a qube has all of it once more, with
-// that start's boot id: lines of a start are told by that.
+// netlog-spool in booted qubes with packets that are logged: sys-net in the form rw, whose journal is gone with it, and a qube
+// of a template with our files that keeps its journal. What is kept over a kill, what is torn, too much or has no room, and
+// that `lines` gives each line once and whole. journalctl judges. All qubes share the kernel's log, and at its start a qube
+// has all of it once more, with that start's boot id: lines of a start are told by that.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { Program } from '../program.ts';
 import { Chain, INTERNET } from './chain.ts';
 import { logFromNamespaces, ownPrefix, settle } from './kernel-log.ts';
 import { QubesLab } from './lab.ts';
-import { putFiles } from './netlog-files.ts';
+import { putFiles, templateFiles } from './netlog-files.ts';
 import type { Qube } from './qube.ts';
 
 const PREFIX = ownPrefix('S');
@@ -38,7 +38,7 @@ beforeAll(async () => {
   chain = new Chain(['sys-net']);
   const services = ['qubes-firewall', 'netlog'];
   const database = { '/vm-config/netlog-prefix': PREFIX };
-  mkdirSync(join(scratch, 'journal'));
+  for (const name of ['journal', 'template']) mkdirSync(join(scratch, name));
   writeFileSync(join(scratch, 'machine-id'), '0123456789abcdef0123456789abcdef\n');
   lab = await QubesLab.create([
     { name: 'sys-net', network: chain.namespace('sys-net'), services, database },
@@ -46,15 +46,19 @@ beforeAll(async () => {
       name: 'kept',
       services,
       database,
-      nspawn: [`--bind=${scratch}/journal:/var/log/journal`, `--bind-ro=${scratch}/machine-id:/etc/machine-id`],
+      nspawn: [
+        `--bind=${scratch}/journal:/var/log/journal`,
+        `--bind-ro=${scratch}/machine-id:/etc/machine-id`,
+        `--bind=${scratch}/template:${DIRECTORY}`, // as `activate` has made it
+        ...templateFiles(['nftlog']),
+      ],
     },
   ]);
   net = lab.qube('sys-net');
   kept = lab.qube('kept');
-  for (const qube of [net, kept]) {
-    putFiles(qube, ['source', 'nftlog']);
-    await qube.exec([RC, '--wait']);
-  }
+  putFiles(net, ['source', 'nftlog']);
+  await net.exec([RC, '--wait']);
+  await kept.exec(['systemctl', 'start', 'netlog-spool.service']);
   // Packets that nobody answers: the tests are about the log.
   await inside('internet', [
     'nft',
@@ -93,7 +97,7 @@ const parse = (text: string): Line[] =>
     .filter(({ MESSAGE }) => MESSAGE.startsWith(`${PREFIX}:new IN=`));
 
 const lines = async (qube: Qube, since = 0, until = 99_999_999_999): Promise<Line[]> =>
-  parse(await qube.exec([SPOOL, 'lines', `${since}`, `${until}`]));
+  parse(await qube.exec(['netlog-spool', 'lines', `${since}`, `${until}`]));
 const spooled = async (qube: Qube): Promise<Line[]> => parse(await shell(qube, `cat ${DIRECTORY}/*.jsonl`));
 const journal = async (qube: Qube, ...args: readonly string[]): Promise<Line[]> =>
   parse(await qube.exec(['journalctl', '-q', '--no-pager', '-o', 'json', '_TRANSPORT=kernel', ...args]));
@@ -166,6 +170,7 @@ test('what the document asks for is gone with the boot, ours is not: killed and 
     expect(ports(before, boot)).toEqual(range(10_000, 40));
     await qube.kill();
     await qube.start();
+    if (qube === kept) await qube.exec(['systemctl', 'start', 'netlog-spool.service']);
     await expect
       .poll(() => qube.run(['systemctl', 'is-active', 'netlog-spool']), { timeout: 20_000 })
       .toMatchObject({ code: 0 });
@@ -240,7 +245,7 @@ test('a full disk is told once, what it can not hold waits in the journal, and i
   const said = async (): Promise<string[]> =>
     (await net.exec(['journalctl', '-q', '-o', 'cat', '-u', 'netlog-spool', '-t', 'netlog-spool']))
       .split('\n')
-      .filter((line) => line.includes('room'));
+      .filter((line) => line.includes(' takes '));
   await expect.poll(said, { timeout: 20_000 }).toHaveLength(1);
   await send(12_000, 20);
   await settle(net);
