@@ -262,6 +262,23 @@ test('a full disk is told once, what it can not hold waits in the journal, and i
   await copied(net);
 });
 
+test('where the journal has thrown away what was copied last, nothing after it is left out', async () => {
+  await net.exec(['systemctl', 'stop', 'netlog-spool.service']);
+  await shell(net, 'journalctl --rotate; journalctl --vacuum-size=1');
+  expect(await journal(net)).toEqual([]);
+  await send(12_500, 10);
+  await settle(net);
+  await net.exec(['systemctl', 'start', 'netlog-spool.service']);
+  const copies = async (): Promise<number[]> => within(ports(await spooled(net)), 12_500, 10);
+  await expect.poll(async () => (await copies()).at(-1), { timeout: 20_000 }).toBe(12_509);
+  expect(await copies()).toEqual(range(12_500, 10));
+  expect(within(ports(await lines(net), await bootId(net)), 11_500, 1500)).toEqual([
+    ...range(11_500, 30),
+    ...range(12_000, 20),
+    ...range(12_500, 10),
+  ]);
+});
+
 test('files are by the hour, bounded in bytes and age, and the oldest go', async () => {
   const bounds = 's/MAX_BYTES=[0-9]*/MAX_BYTES=40000/; s/FILE_BYTES=[0-9]*/FILE_BYTES=8000/';
   const list = async (): Promise<string[]> => (await shell(net, `ls ${DIRECTORY}`)).trim().split('\n');
