@@ -139,6 +139,16 @@ test('lines of the packets are copied as the journal has them, other lines of th
   expect(await shell(net, `ls ${DIRECTORY}`)).toMatch(/^00000001-\d{8}T\d\d\.jsonl\n$/);
 });
 
+test('the backup gets them, and the counters of the rules', async () => {
+  const call = '/usr/local/etc/qubes-rpc/netlog.Export';
+  const bundle = await shell(net, `${call} nft 20261124T033500Z 0 99999999999 | gzip -cd | grep ${PREFIX}`);
+  expect(bundle.trim().split('\n')).toHaveLength(40);
+  expect(bundle).toMatch(new RegExp(`^\\d{4}-\\d\\d-\\d\\dT\\S+ sys-net kernel: ${PREFIX}:new IN=vif5.0 OUT=eth0 `));
+  const facts = await shell(net, `${call} facts 20261124T033500Z`);
+  expect(facts).toContain('\nnew_seen=40\n');
+  expect(facts).toContain('\nnew_logged=40\n');
+});
+
 test('the service has no capability, and its own directory alone to write to', async () => {
   const pid = (await net.exec(['systemctl', 'show', '-P', 'MainPID', 'netlog-spool'])).trim();
   expect(await net.exec(['grep', 'Cap', `/proc/${pid}/status`])).toMatch(/^(Cap\w+:\t0+\n){5}$/);
