@@ -1674,13 +1674,13 @@ netlog-nftlog-50-netlog:
     - makedirs: true
     - contents: |
         #!/bin/sh
-        # 50-netlog: loads the packet logs of a net qube, however often it is run. In a template it is in /etc/qubes/qubes-firewall.d,
-        # and Qubes runs it at each start of qubes-firewall.service; else 50-netlog.rc puts what is between the two markers into
-        # /rw/config/qubes-firewall-user-script. What follows there must find no variable changed, and runs also when this fails.
+        # 50-netlog: loads the packet logs of a net qube, however often it is run. In a template it is in
+        # /etc/qubes/qubes-firewall.d, and Qubes runs it at each start of qubes-firewall.service; else 50-netlog.rc puts what is
+        # between the two markers into /rw/config/qubes-firewall-user-script, whose own lines are run also when this fails.
         netlog=0
         # BEGIN netlog
-        # Lines in the kernel's log, as in `SYSFW:new IN=vif5.0 OUT=eth0 ...`, for each new flow and each packet of DNS. A table of
-        # its own: reloads of Qubes' firewall leave it, and whatever flushes chains of Qubes'.
+        # Lines in the kernel's log, as in `SYSFW:new IN=vif5.0 OUT=eth0 ...`, for each new flow and each packet of DNS. A table
+        # of its own: reloads of Qubes' firewall leave it, and whatever flushes chains of Qubes'.
         netlog_rules() {
           cat << NFT
         # One transaction: it is there with all its rules, or as it was before.
@@ -1776,15 +1776,16 @@ netlog-nftlog-netlog-spool:
     - contents: |
         {%- raw %}
         #!/bin/bash
-        # Keeps the packet logs of a net qube longer than its journal, which is gone with the qube: app qubes keep /var/log/netlog.
+        # Keeps the packet logs of a net qube longer than its journal, which is gone with the qube: app qubes keep DIRECTORY.
         #
         #   netlog-spool follow BOOT         copies this boot's lines there, for ever; netlog-spool.service runs it
-        #   netlog-spool lines SINCE UNTIL   those of [SINCE, UNTIL), seconds since 1970, kept or still in the journal, each once and
-        #                                    by its time; netlog-lines runs it
+        #   netlog-spool lines SINCE UNTIL   those of [SINCE, UNTIL), seconds since 1970, kept or still in the journal, each
+        #                                    once and by its time; netlog-lines runs it
         #
-        # A line is the journal's JSON of a kernel message in 50-netlog's form. Boot, times and hash of its cursor tell it from others,
-        # also when journald has moved it from /run to /var. A file is NUMBER-HOUR.jsonl, HOUR its first line's in UTC; the one with
-        # the highest number is written to. Of the journal only BOOT, its id, is copied: what it has of others `lines` finds there.
+        # A line is the journal's JSON of a kernel message in 50-netlog's form. Boot, times and hash of its cursor tell it from
+        # others, also when journald has moved it from /run to /var. A file is NUMBER-HOUR.jsonl, HOUR its first line's in UTC;
+        # the one with the highest number is written to. Of the journal only BOOT, its id, is copied: what it has of other boots
+        # `lines` finds there.
         set -uo pipefail
         shopt -s nullglob
         export LC_ALL=C TZ=UTC0 # a length is in bytes
@@ -1793,9 +1794,10 @@ netlog-nftlog-netlog-spool:
         readonly DIRECTORY=/var/log/netlog
         readonly MAX_BYTES=134217728 FILE_BYTES=8388608 MAX_DAYS=7 RETRY_SECONDS=5 SILENCE_SECONDS=600
         readonly MESSAGE='"MESSAGE" *: *"[A-Z][A-Z0-9_-]*:(new|dns) IN='
-        readonly CURSOR='"__CURSOR" *: *"([^"]*;b=([0-9a-f]*)[^"]*)"' TIME='"__REALTIME_TIMESTAMP" *: *"([0-9]*)[0-9]{6}"'
+        readonly CURSOR='"__CURSOR" *: *"([^"]*;b=([0-9a-f]*)[^"]*)"'
+        readonly TIME='"__REALTIME_TIMESTAMP" *: *"([0-9]*)[0-9]{6}"'
 
-        # journal ARGUMENT...: the kernel's lines. No --grep, which can be missing and whose exit code is 1 where nothing is found.
+        # journal ARGUMENT...: the kernel's lines. No --grep, which can be missing, and fails where nothing is found.
         journal() {
           exec journalctl --quiet --no-pager --output=json --output-fields=MESSAGE,_HOSTNAME,_SOURCE_MONOTONIC_TIMESTAMP \
             _TRANSPORT=kernel "$@"
@@ -1804,7 +1806,7 @@ netlog-nftlog-netlog-spool:
         # mend: a power cut can have torn the last line, which the journal may still have.
         mend() {
           local path torn
-          for path in "$DIRECTORY"/*.jsonl; do
+          for path in "$DIRECTORY"/[0-9]*.jsonl; do
             [[ $(tail -c 1 "$path" | od -An -c) == *'\n'* ]] && continue
             torn=$(tail -n 1 "$path" | wc -c)
             truncate -s "-$torn" "$path"
@@ -1815,8 +1817,8 @@ netlog-nftlog-netlog-spool:
         # prune: what is too old, and the oldest until there is room for one file more.
         prune() {
           local files sizes total=0 i
-          find "$DIRECTORY" -maxdepth 1 -name '*.jsonl' -mmin +$((MAX_DAYS * 1440)) -delete
-          files=("$DIRECTORY"/*.jsonl)
+          find "$DIRECTORY" -maxdepth 1 -name '[0-9]*.jsonl' -mmin +$((MAX_DAYS * 1440)) -delete
+          files=("$DIRECTORY"/[0-9]*.jsonl)
           ((${#files[@]} > 0)) || return 0
           mapfile -t sizes < <(stat -c %s "${files[@]}")
           for i in "${!sizes[@]}"; do total=$((total + sizes[i])); done
@@ -1860,19 +1862,19 @@ netlog-nftlog-netlog-spool:
           local number=0 hour='' size=0 file='' last='' line status=0 files from=()
           mend
           prune
-          files=("$DIRECTORY"/*.jsonl)
+          files=("$DIRECTORY"/[0-9]*.jsonl)
           if ((${#files[@]} > 0)); then
             file=${files[-1]}
             size=$(stat -c %s "$file")
             IFS=-. read -r number hour _ <<< "${file##*/}"
-            number=$((10#$number))
+            number=$((10#${number//[!0-9]/}))
             if [[ $(tail -n 1 "$file") =~ $CURSOR && ${BASH_REMATCH[2]} == "$1" ]]; then
               # Not --after-cursor, which leaves out a line where the journal does not have this one any more.
               from=(--cursor="${BASH_REMATCH[1]}")
               last=${BASH_REMATCH[1]#*;b=}
             fi
           fi
-          # After a silence it begins anew: for what has grown too old, and for a journal in a place that journalctl does not watch.
+          # After a silence it begins anew: for what has grown too old, and for a journal where journalctl does not watch.
           while IFS= read -r -t "$SILENCE_SECONDS" line || { status=$?; false; }; do
             keep "$line"
           done < <(journal --follow --no-tail --boot="$1" "${from[@]}")
@@ -1888,7 +1890,7 @@ netlog-nftlog-netlog-spool:
         lines() {
           local path
           {
-            for path in "$DIRECTORY"/*.jsonl; do
+            for path in "$DIRECTORY"/[0-9]*.jsonl; do
               cat "$path" 2> /dev/null
               echo
             done
@@ -1938,7 +1940,7 @@ netlog-nftlog-netlog-spool.service:
         # From dom0: qvm-service QUBE netlog on
         ConditionPathExists=/run/qubes-service/netlog
         RequiresMountsFor=/var/log/netlog
-        # Months from now, a fault that has gone on for a night must not have been the last try.
+        # A fault that has gone on for a night must not have been the last try.
         StartLimitIntervalSec=0
 
         [Service]
@@ -1947,7 +1949,7 @@ netlog-nftlog-netlog-spool.service:
         Restart=always
         RestartSec=5s
 
-        # The journal's owner without a single capability: no user has to be made for it. The directory stays when the service goes.
+        # The journal's owner without a single capability: no user has to be made for it. The directory stays.
         CapabilityBoundingSet=
         NoNewPrivileges=yes
         LogsDirectory=netlog
@@ -2330,7 +2332,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('1989d302750ebd4c8236a5b099bd1908cfcb7f282b48ce3239fd5cc738f70886' ~ netlog) | sha256 %}
+{%- set release = ('af93c07d55f95b079ea75332cc7a1c5ee560ffb40bf369244a7f5389654d1afd' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

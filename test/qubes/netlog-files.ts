@@ -1,13 +1,14 @@
-// Puts the files of the netlog system where the state puts them, in dom0 or a qube of either form (src/netlog/state/files.ts).
+// Puts the files of the netlog system where the state puts them, in a qube of either form (src/netlog/state/files.ts).
 import { chmodSync, cpSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FILES, type Role } from '../../src/netlog/state/files.ts';
+import type { Qube } from './qube.ts';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
 
-/** With mode `rw`; in a qube 50-netlog.rc has them take effect. */
-export function putFiles(qube: { path(inside: string): string }, roles: readonly Role[]): void {
+/** With mode `rw`; 50-netlog.rc has them take effect. */
+export function putFiles(qube: Qube, roles: readonly Role[]): void {
   for (const { from, role, rw, mode } of FILES) {
     if (rw === undefined || !roles.includes(role)) continue;
     mkdirSync(dirname(qube.path(rw)), { recursive: true });

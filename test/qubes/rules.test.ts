@@ -92,16 +92,20 @@ async function inside(place: string, argv: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** Three echo requests of one sender. */
+/** Three echo requests of one sender, answered or not. */
 const PING = `
 import socket, sys
 open('/proc/sys/net/ipv4/ping_group_range', 'w').write('0 0')
 six = ':' in sys.argv[1]
 ping = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM, 58 if six else 1)
 ping.connect((sys.argv[1], 0))
+ping.settimeout(0.2)
 for sequence in range(3):
     ping.send(bytes([128 if six else 8, 0, 0, 0, 0, 0, 0, sequence]))
-    ping.recv(100)
+    try:
+        ping.recv(100)
+    except TimeoutError:
+        pass
 `;
 
 /** A packet, its answer waited for. */
@@ -181,6 +185,7 @@ test('refused, or not answered: the document logs every retry, ours the flow', a
   ]);
   // Side by side: each waits for some seconds.
   await fromClient(`${flows.map((flow) => `(${flow}) &`).join('\n')}\nwait`);
+  for (const nobody of ['192.0.2.9', '2001:db8::9']) await inside('client', ['python3', '-c', PING, nobody]);
   const ours = await messages(firewall, `${PREFIX['sys-firewall']}:new IN=vif5.0`);
   const theirs = await messages(firewall, `${DOCUMENT}:new IN=vif5.0`);
   for (const port of Object.values(ports)) {
@@ -190,6 +195,10 @@ test('refused, or not answered: the document logs every retry, ours the flow', a
         expect([flow, about(ours, ...flow).length]).toEqual([flow, 1]);
       }
     }
+  }
+  for (const nobody of ['DST=192.0.2.9', 'DST=2001:0db8:0000:0000:0000:0000:0000:0009']) {
+    expect(about(ours, nobody)).toHaveLength(1);
+    expect(about(theirs, nobody)).toHaveLength(3);
   }
   for (const port of [ports.silent, ports.dropped]) {
     expect(about(theirs, 'PROTO=TCP', `DPT=${port}`).length).toBeGreaterThan(2);

@@ -139,6 +139,16 @@ test('lines of the packets are copied as the journal has them, other lines of th
   expect(await shell(net, `ls ${DIRECTORY}`)).toMatch(/^00000001-\d{8}T\d\d\.jsonl\n$/);
 });
 
+test('the backup gets them, and the counters of the rules', async () => {
+  const call = '/usr/local/etc/qubes-rpc/netlog.Export';
+  const bundle = await shell(net, `${call} nft 20261124T033500Z 0 99999999999 | gzip -cd | grep ${PREFIX}`);
+  expect(bundle.trim().split('\n')).toHaveLength(40);
+  expect(bundle).toMatch(new RegExp(`^\\d{4}-\\d\\d-\\d\\dT\\S+ sys-net kernel: ${PREFIX}:new IN=vif5.0 OUT=eth0 `));
+  const facts = await shell(net, `${call} facts 20261124T033500Z`);
+  expect(facts).toContain('\nnew_seen=40\n');
+  expect(facts).toContain('\nnew_logged=40\n');
+});
+
 test('the service has no capability, and its own directory alone to write to', async () => {
   const pid = (await net.exec(['systemctl', 'show', '-P', 'MainPID', 'netlog-spool'])).trim();
   expect(await net.exec(['grep', 'Cap', `/proc/${pid}/status`])).toMatch(/^(Cap\w+:\t0+\n){5}$/);
@@ -260,6 +270,29 @@ test('a full disk is told once, what it can not hold waits in the journal, and i
   await net.exec(['umount', DIRECTORY]);
   await net.exec(['systemctl', 'start', 'netlog-spool.service']);
   await copied(net);
+});
+
+test('where the journal does not have what was copied last, all that came after it is copied', async () => {
+  await net.exec(['systemctl', 'stop', 'netlog-spool.service']);
+  await shell(net, 'journalctl --rotate; journalctl --vacuum-size=1');
+  expect(await journal(net)).toEqual([]);
+  await send(12_500, 10);
+  await settle(net);
+  // A line just before the first of these.
+  const cursor = (await journal(net))[0]?.__CURSOR.replace(
+    /;m=(\w+)/,
+    (_, m) => `;m=${(Number.parseInt(m, 16) - 1).toString(16)}`,
+  );
+  const gone = cursor?.replace(/^s=\w+;i=\w+/, `s=${'0'.repeat(32)};i=1`).replace(/x=\w+$/, 'x=1');
+  await shell(net, `sed -Ei '$s/("__CURSOR":")[^"]*/\\1${gone}/' $(ls ${DIRECTORY}/*.jsonl | tail -n 1)`);
+  await net.exec(['systemctl', 'start', 'netlog-spool.service']);
+  const copies = async (): Promise<number[]> => within(ports(await spooled(net)), 12_500, 10);
+  await expect.poll(async () => (await copies()).at(-1), { timeout: 20_000 }).toBe(12_509);
+  expect(await copies()).toEqual(range(12_500, 10));
+  expect(within(ports(await lines(net), await bootId(net)), 11_500, 1000)).toEqual([
+    ...range(11_500, 30),
+    ...range(12_000, 20),
+  ]);
 });
 
 test('files are by the hour, bounded in bytes and age, and the oldest go', async () => {
