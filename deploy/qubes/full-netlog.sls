@@ -2115,6 +2115,7 @@ netlog-work-open-netlogs.sh:
         }
 
         # unpack FILE INTO PATTERN LABEL: the files of a gzip of a tar whose names match PATTERN, without their first directory.
+        # What is whole stays, also when the rest is bad.
         unpack() {
           local result entries taken
           mkdir -p "$2" && : > "$2/.taken" || die "$2 can't be written"
@@ -2237,7 +2238,7 @@ netlog-work-open-netlogs.sh:
         }
 
         main() {
-          local identity='' pick='' ask=yes one='' viewer=wireshark file i savefiles
+          local identity='' pick='' ask=yes one='' viewer=wireshark file i archives savefiles
           DAY=''
           while (($# > 0)); do
             case $1 in
@@ -2270,9 +2271,9 @@ netlog-work-open-netlogs.sh:
           [[ $DAY =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]] || wrong "not a day such as $(date -I): $(printf %q "$DAY")"
           readonly DAY
 
-          savefiles=("$BASE/$DAY"/*.tgz)
-          ((${#savefiles[@]} > 0)) || die "nothing of $DAY in $BASE: run pull-netlogs-to-work $DAY in dom0"
-          for file in "${savefiles[@]}"; do unpack_source "$file"; done
+          archives=("$BASE/$DAY"/*.tgz)
+          ((${#archives[@]} > 0)) || die "nothing of $DAY in $BASE: run pull-netlogs-to-work $DAY in dom0"
+          for file in "${archives[@]}"; do unpack_source "$file"; done
 
           echo "[*] Available pcaps for $DAY:"
           mapfile -d '' -t savefiles < <(find "$BASE/$DAY" -mindepth 2 -type f ! -path '*/.*' \
@@ -2330,7 +2331,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('1989d302750ebd4c8236a5b099bd1908cfcb7f282b48ce3239fd5cc738f70886' ~ netlog) | sha256 %}
+{%- set release = ('be8e06a016c84526aeaed6061ec66872dfd659abd8bb2980a19c0ed9529f8f26' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:
@@ -2386,7 +2387,7 @@ netlog-deploy-{{ qube }}:
       - grep -qxF {{ release }} {{ roots.source ~ release_file }}
       {%- endif %}
       {%- if 'work' in roles %}
-      - echo 'aa21f5ae14c5c6f3651ba6a297bc10ba1e78d2095823bd231dab39d623fdc438  /usr/local/lib/qubes-netlogs/work/home/user/bin/open-netlogs.sh' | sha256sum --check --status
+      - echo '6c0636bd091349ab28e4cc40f45b8ef88ff7b64a829c7df4b6bb47c79a661932  /usr/local/lib/qubes-netlogs/work/home/user/bin/open-netlogs.sh' | sha256sum --check --status
       {%- endif %}
       - /usr/local/sbin/qubes-netlogs-deploy --check {{ qube }}
 {%- endfor %}
