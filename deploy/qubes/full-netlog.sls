@@ -2117,6 +2117,7 @@ netlog-work-open-netlogs.sh:
         }
 
         # unpack FILE INTO PATTERN LABEL: the files of a gzip of a tar whose names match PATTERN, without their first directory.
+        # What is whole stays, also when the rest is bad.
         unpack() {
           local result entries taken
           mkdir -p "$2" && : > "$2/.taken" || die "$2 can't be written"
@@ -2239,7 +2240,7 @@ netlog-work-open-netlogs.sh:
         }
 
         main() {
-          local identity='' pick='' ask=yes one='' viewer=wireshark file i savefiles
+          local identity='' pick='' ask=yes one='' viewer=wireshark file i archives savefiles
           DAY=''
           while (($# > 0)); do
             case $1 in
@@ -2272,9 +2273,9 @@ netlog-work-open-netlogs.sh:
           [[ $DAY =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]] || wrong "not a day such as $(date -I): $(printf %q "$DAY")"
           readonly DAY
 
-          savefiles=("$BASE/$DAY"/*.tgz)
-          ((${#savefiles[@]} > 0)) || die "nothing of $DAY in $BASE: run pull-netlogs-to-work $DAY in dom0"
-          for file in "${savefiles[@]}"; do unpack_source "$file"; done
+          archives=("$BASE/$DAY"/*.tgz)
+          ((${#archives[@]} > 0)) || die "nothing of $DAY in $BASE: run pull-netlogs-to-work $DAY in dom0"
+          for file in "${archives[@]}"; do unpack_source "$file"; done
 
           echo "[*] Available pcaps for $DAY:"
           mapfile -d '' -t savefiles < <(find "$BASE/$DAY" -mindepth 2 -type f ! -path '*/.*' \
@@ -2332,7 +2333,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('af93c07d55f95b079ea75332cc7a1c5ee560ffb40bf369244a7f5389654d1afd' ~ netlog) | sha256 %}
+{%- set release = ('d6877240b5ac173300c870aced283eb7360447a1a183e741c17def9aaf21b7ec' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:
@@ -2388,7 +2389,7 @@ netlog-deploy-{{ qube }}:
       - grep -qxF {{ release }} {{ roots.source ~ release_file }}
       {%- endif %}
       {%- if 'work' in roles %}
-      - echo 'aa21f5ae14c5c6f3651ba6a297bc10ba1e78d2095823bd231dab39d623fdc438  /usr/local/lib/qubes-netlogs/work/home/user/bin/open-netlogs.sh' | sha256sum --check --status
+      - echo '6c0636bd091349ab28e4cc40f45b8ef88ff7b64a829c7df4b6bb47c79a661932  /usr/local/lib/qubes-netlogs/work/home/user/bin/open-netlogs.sh' | sha256sum --check --status
       {%- endif %}
       - /usr/local/sbin/qubes-netlogs-deploy --check {{ qube }}
 {%- endfor %}

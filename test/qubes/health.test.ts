@@ -291,12 +291,12 @@ const HOSTILE: readonly (readonly [string, string, string])[] = [
 ];
 
 describe('a source that', () => {
-  const serve = async (script: string): Promise<Ended> => {
+  const serve = async (script: string, lists = { PCAPS: 'sys-dns sys-none', NFT: '' }): Promise<Ended> => {
     const path = lab.qube('sys-dns').path(SERVICE);
     const honest = readFileSync(path);
     writeFileSync(path, `#!/bin/bash\n${script}\n`);
     chmodSync(path, 0o755);
-    configure({ PCAPS: 'sys-dns sys-none', NFT: '', TIMEOUT: '3' });
+    configure({ ...lists, TIMEOUT: '3' });
     try {
       return await health('--quiet');
     } finally {
@@ -320,6 +320,14 @@ describe('a source that', () => {
     expect(stdout).toMatch(
       /^fail {2}sys-dns {2}(has answered something else .*|its netlog.Health ended .* \d+)\nfail {2}sys-none .*\n$/,
     );
+  });
+
+  test('has lost lines on their way to the journal is warned of', async () => {
+    const answer = 'table=1\\nspool=1\\ndisk=1\\nlogged=5\\nkept=3\\nover=0\\n';
+    expect(await serve(`printf '${answer}'`, { PCAPS: '', NFT: 'sys-dns' })).toMatchObject({
+      code: 0,
+      stdout: 'warn  sys-dns  lines: 5 logged since the last backup, and only 3 are there\n',
+    });
   });
 
   test('has numbers with zeros before them is read as it says', async () => {

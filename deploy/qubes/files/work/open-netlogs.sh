@@ -91,6 +91,7 @@ whole_gzip() {
 }
 
 # unpack FILE INTO PATTERN LABEL: the files of a gzip of a tar whose names match PATTERN, without their first directory.
+# What is whole stays, also when the rest is bad.
 unpack() {
   local result entries taken
   mkdir -p "$2" && : > "$2/.taken" || die "$2 can't be written"
@@ -213,7 +214,7 @@ show_lines() {
 }
 
 main() {
-  local identity='' pick='' ask=yes one='' viewer=wireshark file i savefiles
+  local identity='' pick='' ask=yes one='' viewer=wireshark file i archives savefiles
   DAY=''
   while (($# > 0)); do
     case $1 in
@@ -246,9 +247,9 @@ main() {
   [[ $DAY =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]] || wrong "not a day such as $(date -I): $(printf %q "$DAY")"
   readonly DAY
 
-  savefiles=("$BASE/$DAY"/*.tgz)
-  ((${#savefiles[@]} > 0)) || die "nothing of $DAY in $BASE: run pull-netlogs-to-work $DAY in dom0"
-  for file in "${savefiles[@]}"; do unpack_source "$file"; done
+  archives=("$BASE/$DAY"/*.tgz)
+  ((${#archives[@]} > 0)) || die "nothing of $DAY in $BASE: run pull-netlogs-to-work $DAY in dom0"
+  for file in "${archives[@]}"; do unpack_source "$file"; done
 
   echo "[*] Available pcaps for $DAY:"
   mapfile -d '' -t savefiles < <(find "$BASE/$DAY" -mindepth 2 -type f ! -path '*/.*' \
