@@ -1,11 +1,18 @@
-// What goes to /srv/salt/qubes/monitor/ in a Qubes OS machine's dom0: the state files, and below files/ what they bring to
+// What goes to /srv/salt/qubes/monitor/ in a Qubes OS machine's dom0: the state files with their guide, and below files/ what they bring to
 // qubes, the program as it is and as packages for templates. Qubes OS is for x64.
 import { copyFileSync, cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Build } from './build.ts';
 import { pack, settle } from './tree.ts';
 
-const STATES = ['full-netlog.sls', 'full-netlog.top', 'full-netlog-remove.sls', 'pillar.example'];
+const COPIED = [
+  'full-netlog.sls',
+  'full-netlog.top',
+  'full-netlog-remove.sls',
+  'pillar.example',
+  'README.md',
+  'PROTOCOL.md',
+];
 const PACKAGES = { deb: '_amd64.deb', rpm: '.x86_64.rpm' };
 
 /** Makes tsnetpcap-qubes-VERSION.tar.gz in `output`, where the packages are by now; `scratch` is an empty directory. */
@@ -14,7 +21,7 @@ export function makeQubes(build: Build, scratch: string, output: string): void {
   const directory = join(scratch, name);
   const files = join(directory, 'files');
   mkdirSync(files, { recursive: true });
-  for (const state of STATES) copyFileSync(join(build.root, 'deploy/qubes', state), join(directory, state));
+  for (const name of COPIED) copyFileSync(join(build.root, 'deploy/qubes', name), join(directory, name));
   cpSync(build.program, join(files, 'tsnetpcap'), { recursive: true });
   copyFileSync(build.koffi.x64, join(files, 'tsnetpcap/koffi.node'));
   const packages = readdirSync(output);

@@ -130,7 +130,9 @@ test('bundles and manifests are in the vault, and the sources know', async () =>
     facts: { files: '2', ledger_head: 'abc', packets: '10' },
   });
   const until = (await lab.dom0.exec(['cat', '/var/lib/netlogs/sys-net'])).trim();
-  expect(asked('sys-net')).toBe(`export nft ${id} ${await midnight()} ${until}\nexport facts ${id}\nrelease ${id} 2\n`);
+  expect(asked('sys-net')).toBe(
+    `export nft ${id} ${Number(await midnight()) - 60} ${until}\nexport facts ${id}\nrelease ${id} 2\n`,
+  );
 });
 
 const midnight = async (): Promise<string> => (await lab.dom0.exec(['date', '-d', 'yesterday 00:00', '+%s'])).trim();
@@ -148,14 +150,14 @@ test('a further run on the same day is kept beside the first', async () => {
   expect(await manifest(`sys-net/${date}/manifest-2.json`)).toMatchObject({ last_good: before['until'] });
 });
 
-test('the interval goes back to the last good run', async () => {
+test('the interval goes back to the last good run, and a minute more for a clock that is behind', async () => {
   const last = Math.floor(Date.now() / 1000) - 5 * DAY_S;
   await lab.dom0.exec(['sh', '-c', `mkdir -p /var/lib/netlogs; echo ${last} > /var/lib/netlogs/sys-net`]);
   await serve('sys-net', 'exit 5\n');
   expect(await backup()).toMatchObject({ code: 1, stderr: expect.stringContaining('exit code 5') });
   await serve('sys-net', HONEST);
   expect(await backup()).toMatchObject({ code: 0 });
-  expect(asked('sys-net')).toMatch(new RegExp(`^export nft \\w+ ${last} `));
+  expect(asked('sys-net')).toMatch(new RegExp(`^export nft \\w+ ${last - 60} `));
 });
 
 test('what halts is left for later, what is missing is an error, and nothing is started for it', async () => {
@@ -207,6 +209,7 @@ const HOSTILE: readonly (readonly [string, string, string, Readonly<Record<strin
   ['is killed', 'echo a | gzip; kill -9 $$\n', 'its netlog.Export ended with exit code 137', {}],
   ['is stuck', 'echo a | gzip; exec sleep 1000\n', 'it took longer than it may', { TIMEOUT: '2' }],
   ['trickles', 'while echo a; do sleep 0.1; done\n', 'it took longer than it may', { TIMEOUT: '2' }],
+  ['has no age', 'exit 78\n', 'it has no age, which is to encrypt it', {}],
   ['has no program', 'exit 127\n', 'it has no netlog.Export (exit code 127)', {}],
   ['speaks to the terminal', `${ESCAPES} >&2; ${ESCAPES}; exit 1\n`, 'its netlog.Export ended with exit code 1', {}],
   ['has endless facts', `[ "$1" = facts ] && exec yes files=1; echo a | gzip\n`, 'it sent more than it may', {}],

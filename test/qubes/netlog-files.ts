@@ -8,7 +8,7 @@ import type { Qube } from './qube.ts';
 const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
 
 /** With mode `rw`; 50-netlog.rc has them take effect. */
-export function putFiles(qube: Qube, roles: readonly Role[]): void {
+export function putFiles(qube: Pick<Qube, 'path'>, roles: readonly Role[]): void {
   for (const { from, role, rw, mode } of FILES) {
     if (rw === undefined || !roles.includes(role)) continue;
     mkdirSync(dirname(qube.path(rw)), { recursive: true });

@@ -71,9 +71,11 @@ test('every kind is there, for each architecture, and their digests', () => {
   expect(output('sha256sum', '--check', '--quiet', 'SHA256SUMS')).toBe('');
 });
 
-test('the tarball for dom0 has the states, the program, and packages for templates', () => {
+test('the tarball for dom0 has the states and their guide, the program, and packages for templates', () => {
   const unpacked = packages.unpack(QUBES);
   expect(filesIn(unpacked).filter((name) => !/\/tsnetpcap(-.+)?\.cjs$/.test(name))).toEqual([
+    'PROTOCOL.md',
+    'README.md',
     'files/tsnetpcap.deb',
     'files/tsnetpcap.rpm',
     'files/tsnetpcap/koffi.node',

@@ -91,7 +91,9 @@ function netlogs(...args: readonly string[]): { code: number | null; stdout: str
   const options = ['-d', join(home, 'NetLogs'), '--tunnel', `${ENDPOINT}:${PORT}`];
   const [command = '', ...rest] = args;
   const at = command === 'check' ? options : options.slice(0, 2);
-  const { status, stdout, stderr } = spawnSync(process.execPath, [NETLOGS, command, ...at, ...rest], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [NETLOGS, command, ...at, ...rest], {
+    encoding: 'utf8',
+  });
   return { code: status, stdout, stderr };
 }
 
