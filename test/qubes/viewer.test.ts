@@ -52,7 +52,10 @@ const document = (input = ''): Promise<Ended> => ended(`printf '${input}' | bin/
 const MAKE = `#!/bin/bash
 set -eu
 DAY=${DAY}
-savefile() { echo '0000 61' | text2pcap -q -F pcap -u 1,2 -4 192.0.2.1,192.0.2.$2 - "$1" 2> /dev/null; }
+savefile() { # of the same bytes each time
+  printf 'T2026-11-24 03:00:00\\n0000 61\\n' |
+    text2pcap -q -t 'T%Y-%m-%d %H:%M:%S' -F pcap -u 1,2 -4 192.0.2.1,192.0.2.$2 - "$1" 2> /dev/null
+}
 pcaps() { # NAME.tgz, N...: one savefile each
   mkdir -p in/netpcap; for n in "\${@:2}"; do savefile in/netpcap/pcap-2026112403000$n.pcap $n; done
   tar -C in --no-recursion -czf $DAY/$1 $(cd in && ls netpcap/*) ; rm -rf in
@@ -75,7 +78,11 @@ const saved = (source: string, n: number): string =>
   `${HOME}/NetLogs/${DAY}/${source}/netpcap/pcap-2026112403000${n}.pcap`;
 const listed = (...paths: readonly string[]): string =>
   `[*] Available pcaps for ${DAY}:\n${paths.map((path, index) => `  [0${index}] ${path}\n`).join('')}`;
-const opened = (): Promise<string> => shell('sort opened');
+/** What Wireshark was to open, some time after it was started. */
+const opens = (...paths: readonly string[]): Promise<void> =>
+  expect
+    .poll(() => shell('touch opened; sort opened'), { timeout: 20_000 })
+    .toBe(paths.map((path) => `${path}\n`).join(''));
 
 test('shellcheck finds nothing', async () => {
   expect(await Program.run(undefined, ['shellcheck', VIEWER])).toEqual({ code: 0, stdout: '', stderr: '' });
@@ -92,7 +99,7 @@ describe('what the document does, and ours', () => {
     const { code, stdout, stderr } = await ours(DAY, 'a\\n');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain(listed(saved('sys-dns', 1), saved('sys-dns', 2)));
-    await expect.poll(opened).toBe(`${saved('sys-dns', 1)}\n${saved('sys-dns', 2)}\n`);
+    await opens(saved('sys-dns', 1), saved('sys-dns', 2));
   });
 
   test('fault 2: both levels are unpacked', async () => {
@@ -182,7 +189,7 @@ describe('what is opened', () => {
       );
       if (paths === undefined) continue;
       expect(stdout).toContain('-----\nSYSNET:new a line\n');
-      await expect.poll(() => shell('touch opened; sort opened')).toBe(paths.map((path) => `${path}\n`).join(''));
+      await opens(...paths);
       await shell('rm opened');
     }
     expect(await ended('test -e /tmp/owned')).toMatchObject({ code: 1 });
@@ -198,7 +205,7 @@ describe('what is opened', () => {
       [1, 2, 3, 8].map((n) => `192.0.2.1 -> 192.0.2.${n}`),
     );
     expect(await ours('--merge')).toMatchObject({ code: 0, stdout: expect.stringContaining(listed(...all)) });
-    await expect.poll(opened).toBe(`${HOME}/NetLogs/${DAY}/merged.pcapng\n`);
+    await opens(`${HOME}/NetLogs/${DAY}/merged.pcapng`);
   });
 
   test('the latest day is the default, and netlogs is told of where it is', async () => {
