@@ -299,7 +299,7 @@ netlog-dom0-qubes-netlogs-backup:
         # shellcheck source-path=SCRIPTDIR source-path=SCRIPTDIR/../lib source=netlogs.sh
         . /usr/local/lib/netlogs.sh || exit 1
 
-        readonly VAULT_SECONDS=600 FACTS_SECONDS=60 FACTS_BYTES=65536 RELEASE_SECONDS=300
+        readonly SKEW_SECONDS=60 VAULT_SECONDS=600 FACTS_SECONDS=60 FACTS_BYTES=65536 RELEASE_SECONDS=300
 
         # in_vault SECONDS FUNCTION ARGUMENT...: runs one of the functions below there; its stdin is the caller's.
         in_vault() { in_qube "$1" "${conf[VAULT]}" "${@:2}" > /dev/null; }
@@ -2337,7 +2337,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('8c9fe5525c463cdec352157993ed2ef9d5773cd6852b232a2dab368a0ce5131a' ~ netlog) | sha256 %}
+{%- set release = ('48e014cc2e1a7fa807e539393a548bc6bf8f89215014365db60eda89823516ec' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

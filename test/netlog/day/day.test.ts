@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CAPTURES, LOGS, NetQubes } from '../../qubes/net-qubes.ts';
 import { Gateways } from './gateways.ts';
-import { ELSEWHERE, ELSEWHERE_6, ENDPOINT, NAMES, TIME, WEB } from './internet.ts';
+import { ENDPOINT } from './internet.ts';
 import { Life } from './life.ts';
 import { PORT } from './tunnel.ts';
 
