@@ -97,7 +97,7 @@ describe('hellos of openssl, curl and Chromium', () => {
       'tls.handshake.extensions.supported_version',
       'tls.handshake.extension.type',
     ];
-    const rows = traffic.tshark('tls.handshake.type == 1', [...fields, ...more], '-d', `tcp.port==${PORT},tls`);
+    const rows = traffic.tshark('tls.handshake.type == 1', [...fields, ...more]);
     for (const [port, name, alpn, legacy, supported, types] of rows) {
       const hellos = assemble(flows.get(Number(port?.[0])) ?? []);
       const [hello] = hellos;
