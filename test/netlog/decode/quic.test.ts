@@ -166,7 +166,7 @@ describe('a hello in several Initials', () => {
     ['v2', V2],
     ['draft-29', DRAFT_29],
   ])('%s: in any order, repeated, with acknowledgements between', (_name, version) => {
-    const ack = Buffer.of(2, 0x40, 9, 0x19, 1, 0, 0, 0);
+    const ack = Buffer.of(2, 0x40, 9, 0x19, 1, 0x11, 0x12, 0x13);
     const one = initial(version, 0, first);
     const other = initial(version, 1, Buffer.concat([ack, second]));
     expect(assemble([one, other])).toEqual([HELLO]);
@@ -289,6 +289,11 @@ describe('hostile datagrams', () => {
     const packet = initial(V1, 0, HELLO_FRAME, ID, Buffer.alloc(20));
     huge.copy(packet, 15);
     expect(assemble([packet])).toEqual([]);
+  });
+
+  test('reserved bits that are not zero are no packet of QUIC, though the tag is right', () => {
+    const header = Buffer.from('cf00000001088394c8f03e5157080000449e00000002', 'hex');
+    expect(assemble([seal(header, Buffer.concat([HELLO_FRAME], 1162), clientKeys(V1, ID))])).toEqual([]);
   });
 
   test('what is no Initial is no Initial', () => {
