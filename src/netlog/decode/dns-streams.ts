@@ -78,7 +78,6 @@ export class DnsStreams {
       else state.lost = end <= length || length - start >= 12;
       at = end;
     }
-    if (cut && at < length) state.lost = true;
     if (at === 0 && !state.lost) return;
     const rest = new StreamHead();
     if (at < length && !state.lost) rest.put(0, bytes, at, length);

@@ -239,6 +239,14 @@ describe('hostile streams', () => {
     expect(given.length).toBe(20_000);
   });
 
+  test('a flow whose next bytes were not kept is not waited for', () => {
+    const found: ClientHello[] = [];
+    const assembler = new HelloAssembler((_flow, _tag, hello) => found.push(hello));
+    assembler.feedTcp(1, 0, 0, start, 0, start.length, start.length);
+    assembler.feedTcp(1, 0, start.length, start, 0, 5, 1000);
+    expect([found.length, assembler.waiting]).toEqual([1, 0]);
+  });
+
   test('a flow that never ends is given up after 64 segments', () => {
     const found: ClientHello[] = [];
     const assembler = new HelloAssembler((_flow, _tag, hello) => found.push(hello));
