@@ -7,7 +7,9 @@ export interface Bounds {
   /** Of one bundle and of what it unpacks to, and of all that a day unpacks to. */
   readonly bundleBytes: number;
   readonly dayBytes: number;
-  /** Of an archive, and of a directory with all below it. */
+  /** Of the archive of a day, which has bundles and manifests. */
+  readonly dayEntries: number;
+  /** Of a bundle, of a directory with all below it, and of the savefiles of a day. */
   readonly entries: number;
   readonly manifestBytes: number;
 }
@@ -16,6 +18,7 @@ export interface Bounds {
 export const DEFAULT_BOUNDS: Bounds = {
   bundleBytes: 8 * 2 ** 30,
   dayBytes: 16 * 2 ** 30,
+  dayEntries: 200,
   entries: 10_000,
   manifestBytes: 64 * 1024,
 };

@@ -7,6 +7,7 @@ import { readFile as readWhole } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CaptureError, SyscallError } from '../../errors.ts';
 import type { RecordReader } from '../../savefile/reading/record-run.ts';
+import { BoundError } from '../bound-error.ts';
 import { harmless } from '../harmless.ts';
 import { NftLog, type NftRecord } from '../nft/log.ts';
 import { decrypt } from './age.ts';
@@ -16,7 +17,7 @@ import { type FoundDay, localDay, readFile } from './days.ts';
 import { type Gap, gapsOfLedgers, gapsOfManifest, missingSavefiles } from './gaps.ts';
 import { gunzip } from './gunzip.ts';
 import { type Manifest, readManifest } from './manifest.ts';
-import { bundleOf, isManifest, isNftLog, isSavefile } from './names.ts';
+import { bundleOf, isArchive, isManifest, isNftLog, isSavefile } from './names.ts';
 import { readTar } from './tar.ts';
 import { Temporary } from './temporary.ts';
 
@@ -60,6 +61,13 @@ interface Piece {
   readonly name: string;
   readonly path: string;
   readonly bytes: number;
+}
+
+interface Archive extends Piece {
+  /** What the names of the files in it begin with. */
+  readonly prefix: string;
+  /** How many entries it may have. */
+  readonly most: number;
 }
 
 /** How many lines there may be of one bundle in `problems`. */
@@ -131,17 +139,13 @@ class Opening {
   async #pieces(): Promise<Piece[]> {
     const { files, day } = this.#found;
     const all: Piece[] = [];
-    const own = this.#temporary.subdirectory();
     for (const { path, bytes } of files) {
       const name = basename(path);
-      if (!name.endsWith('.tgz') || bundleOf(name) !== undefined) all.push({ name, path, bytes });
+      if (!isArchive(name)) all.push({ name, path, bytes });
       else {
         const wanted = (inner: string): boolean => bundleOf(inner)?.day === day || isManifest(inner);
-        await this.#attempt(name, () =>
-          this.#unpack({ name, path, bytes }, `${day}/`, wanted, own, (piece) => {
-            all.push(piece);
-          }),
-        );
+        const archive = { name, path, bytes, prefix: `${day}/`, most: this.#bounds.dayEntries };
+        await this.#attempt(name, () => this.#unpack(archive, wanted, (piece) => void all.push(piece)));
       }
     }
     return all;
@@ -166,8 +170,8 @@ class Opening {
     const plain = encrypted ? await this.#decrypted(bundle) : bundle;
     if (kind === 'nft') this.#addNftLog(plain);
     else {
-      const own = this.#temporary.subdirectory();
-      await this.#unpack(plain, 'netpcap/', isSavefile, own, (savefile) => this.#addSavefile(savefile, bundle.name));
+      const archive = { ...plain, prefix: 'netpcap/', most: this.#bounds.entries };
+      await this.#unpack(archive, isSavefile, (savefile) => this.#addSavefile(savefile, bundle.name));
       this.#temporary.discard(plain);
     }
     if (encrypted) this.#temporary.discard(bundle);
@@ -201,12 +205,11 @@ class Opening {
 
   /** Takes from a gzip of a tar the regular files that are named `prefix` and a name that is `wanted`. */
   async #unpack(
-    { name, path }: Piece,
-    prefix: string,
+    { name, path, prefix, most }: Archive,
     wanted: (name: string) => boolean,
-    directory: string,
     take: (piece: Piece) => void,
   ): Promise<void> {
+    const directory = this.#temporary.subdirectory();
     const taken = new Set<string>();
     const stream: AsyncIterable<Buffer> = createReadStream(path);
     let left = 0;
@@ -214,7 +217,7 @@ class Opening {
       if (++left <= MOST_PROBLEMS) this.#say(name, `${what} is left out`);
     };
     try {
-      for await (const entry of readTar(gunzip(stream, name, this.#bounds.bundleBytes), name, this.#bounds.entries)) {
+      for await (const entry of readTar(gunzip(stream, name, this.#bounds.bundleBytes), name, most)) {
         const inner = entry.name.startsWith(prefix) ? entry.name.slice(prefix.length) : '';
         if (entry.kind === 'directory' && `${entry.name.replace(/\/$/, '')}/` === prefix) continue;
         if (entry.kind !== 'file') leaveOut(`the ${entry.kind} ${entry.name.slice(0, 200)}`);
@@ -233,12 +236,18 @@ class Opening {
   }
 
   /** `from`: the bundle. A savefile may be in two of them, when the first was not released. */
-  #addSavefile({ name, path, bytes }: Piece, from: string): void {
-    const before = this.#savefiles.get(name);
+  #addSavefile(piece: Piece, from: string): void {
+    const { name, path, bytes } = piece;
     const { host, day } = this.#found;
-    if (before === undefined)
+    const before = this.#savefiles.get(name);
+    if (before === undefined) {
+      const { entries } = this.#bounds;
+      if (this.#savefiles.size >= entries) throw new BoundError(from, 'savefiles for a day', entries);
       this.#savefiles.set(name, { name, bytes, open: () => openBounded(path, bytes, `${host} ${day}: ${name}`) });
-    else if (before.bytes !== bytes) this.#say(from, `another savefile with the name ${name} is left out`);
+      return;
+    }
+    this.#temporary.discard(piece);
+    if (before.bytes !== bytes) this.#say(from, `another savefile with the name ${name} is left out`);
   }
 
   #addNftLog({ name, path }: Piece): void {

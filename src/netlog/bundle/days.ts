@@ -14,7 +14,7 @@ import { BoundError } from '../bound-error.ts';
 import { NftLog } from '../nft/log.ts';
 import { DEFAULT_BOUNDS } from './bounds.ts';
 import { gunzip } from './gunzip.ts';
-import { bundleOf, isDay, isHost, isManifest, isNftLog, isSavefile } from './names.ts';
+import { bundleOf, isArchive, isDay, isHost, isManifest, isNftLog, isSavefile } from './names.ts';
 
 /** A regular file; a link is none. */
 export interface FoundFile {
@@ -35,8 +35,6 @@ export interface FoundDay {
   readonly ledgers: string | undefined;
 }
 
-/** `NAME.tgz` of a source. */
-const ARCHIVE = '.tgz';
 const DEPTH = 4;
 
 /**
@@ -62,9 +60,9 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 function hostsOf(directory: string, day: string): FoundDay[] {
   const hosts = new Map<string, readonly FoundFile[]>();
   for (const entry of entriesOf(directory)) {
-    const name = basename(entry.name, ARCHIVE);
+    const name = basename(entry.name, '.tgz');
     const path = join(directory, entry.name);
-    if (entry.isFile() && entry.name.endsWith(ARCHIVE) && isHost(name)) hosts.set(name, [fileAt(path)]);
+    if (entry.isFile() && isArchive(entry.name)) hosts.set(name, [fileAt(path)]);
     else if (entry.isDirectory() && isHost(entry.name) && !hosts.has(entry.name)) {
       const files = filesBelow(path);
       if (files.length > 0) hosts.set(entry.name, files);

@@ -22,3 +22,7 @@ export function bundleOf(name: string): { kind: 'pcaps' | 'nft'; day: string; en
   if (end === undefined || (kind === 'pcaps') !== (end === '.tgz')) return undefined;
   return { kind: kind === 'nft' ? 'nft' : 'pcaps', day, encrypted: age !== undefined };
 }
+
+/** SOURCE.tgz with all of a day; a bundle in it ends like this, too. */
+export const isArchive = (name: string): boolean =>
+  name.endsWith('.tgz') && isHost(name.slice(0, -'.tgz'.length)) && bundleOf(name) === undefined;

@@ -150,6 +150,33 @@ test('more entries than there may be', async () => {
   );
 });
 
+test('a thousand manifests', async () => {
+  const names = Array.from({ length: 1000 }, (_, n) => ({
+    name: `${DAY}/manifest-${n + 1}.json`,
+    bytes: Buffer.from('{'),
+  }));
+  writeDay(root, 'sys-dns', gzipSync(tar(...withManifest('sys-dns', PCAPS, pcaps()), ...names)));
+  const { problems, savefiles } = await read();
+  expect(problems).toHaveLength(1 + 198);
+  expect(problems[0]).toBe(`sys-dns ${DAY}: sys-dns.tgz: more than 200 entries`);
+  expect(savefiles).toEqual({ [FIRST]: 3, [SECOND]: 3 });
+});
+
+test('more savefiles than a day may have, in several bundles', async () => {
+  const bundles = [1, 2, 3].flatMap((n) => {
+    const [bundle, said] = withManifest(
+      'sys-dns',
+      `pcaps-${DAY}-${n + 1}.tgz`,
+      gzipSync(tar({ name: `netpcap/${n}.pcap`, bytes: savefile(NOON) })),
+    );
+    return bundle === undefined || said === undefined ? [] : [bundle, said];
+  });
+  writeDay(root, 'sys-dns', gzipSync(tar(...bundles)));
+  const { problems, savefiles } = await read({ bounds: { ...DEFAULT_BOUNDS, entries: 2 } });
+  expect(problems).toEqual([`sys-dns ${DAY}: pcaps-${DAY}-4.tgz: more than 2 savefiles for a day`]);
+  expect(savefiles).toEqual({ '1.pcap': 3, '2.pcap': 3 });
+});
+
 const zeros = (bytes: number): Buffer => Buffer.alloc(bytes);
 
 test('a bomb in a bundle', async () => {
