@@ -121,7 +121,9 @@ class Opening {
     }
     for (const manifest of this.#manifests.values()) this.#addAbout(manifest, bundles);
     const names = [...this.#savefiles.keys()];
-    const said = ledgers === undefined ? [] : this.#ofThisDay(gapsOfLedgers(ledgers));
+    const said: Gap[] = [];
+    if (ledgers !== undefined)
+      await this.#attempt('ledger', async () => void said.push(...this.#ofThisDay(gapsOfLedgers(ledgers))));
     this.#gaps.push(...said, ...missingSavefiles(names).filter((gap) => !said.some((other) => covers(other, gap))));
     return {
       host,
@@ -275,15 +277,17 @@ class Opening {
     return gaps.filter(({ fromMs, toMs }) => localDay(fromMs) <= day && localDay(toMs) >= day);
   }
 
-  /** What is wrong with one of them is said and leaves a gap. Rejects with what is not its fault. */
+  /** What is wrong with one of them, also that it can't be read, is said and leaves a gap. Rejects with what is not its fault. */
   async #attempt(name: string, action: () => Promise<void>): Promise<void> {
     try {
       await action();
-    } catch (cause) {
-      if (!(cause instanceof CaptureError)) throw SyscallError.from(cause, name);
-      if (cause instanceof SyscallError) throw cause;
-      this.#problems.push(`${this.#found.host} ${this.#found.day}: ${cause.message}`);
-      this.#gaps.push({ ...this.#spanOf(name), kind: 'damaged', about: cause.message });
+    } catch (thrown) {
+      const cause = SyscallError.from(thrown, name);
+      if (!(cause instanceof CaptureError)) throw cause;
+      if (cause instanceof SyscallError && this.#temporary.holds(cause.path)) throw cause;
+      const text = harmless(cause.message);
+      this.#problems.push(`${this.#found.host} ${this.#found.day}: ${text}`);
+      this.#gaps.push({ ...this.#spanOf(name), kind: 'damaged', about: text });
     }
   }
 

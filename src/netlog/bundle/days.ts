@@ -3,11 +3,10 @@
 //   ROOT/2026-11-24/sys-dns.tgz, ROOT/2026-11-24/sys-dns/    as pull-netlogs-to-work brings and open-netlogs.sh unpacks it
 //   ROOT/sys-dns/2026-11-24/                                 as it lies in the vault
 //   ROOT/*.pcap, ROOT/*.log.gz                               anything else, such as a live /var/log/netpcap
-import { type Dirent, lstatSync, readdirSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { createReadStream, type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
-import { CaptureError, systemErrors } from '../../errors.ts';
+import { CaptureError, SyscallError, systemErrors } from '../../errors.ts';
 import { record } from '../../savefile/header.ts';
 import { openSavefile } from '../../savefile/reading/open.ts';
 import { BoundError } from '../bound-error.ts';
@@ -163,14 +162,13 @@ async function firstLine(path: string): Promise<number | undefined> {
   return undefined;
 }
 
-/** The bytes of a file, decompressed where its name says so. `name`: for errors. */
+/** The bytes of a file, decompressed where its name says so. `name`: for errors. Throws what `gunzip` does, and SyscallError. */
 export async function* readFile(path: string, most: number, name: string): AsyncGenerator<Uint8Array> {
-  const file = await open(path);
+  const bytes: AsyncIterable<Buffer> = createReadStream(path);
   try {
-    const bytes: AsyncIterable<Buffer> = file.createReadStream({ autoClose: false });
     yield* path.endsWith('.gz') ? gunzip(bytes, name, most) : bytes;
-  } finally {
-    await file.close();
+  } catch (cause) {
+    throw SyscallError.from(cause, path);
   }
 }
 

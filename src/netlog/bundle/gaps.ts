@@ -1,9 +1,12 @@
 // What is not in the records of a day, as far as anyone has said so: the facts of manifests, the ledger beside savefiles,
 // and the names of savefiles, which a ring has one of for each interval, also for one without a packet.
 
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemErrors } from '../../errors.ts';
 import type { LedgerEntry } from '../../rotation/ledger-entry.ts';
 import { ledgerFiles, ledgerSeries, readLedgerFile } from '../../rotation/ledger-file.ts';
+import { DamageError } from './bounds.ts';
 import type { Manifest } from './manifest.ts';
 
 export interface Gap {
@@ -46,17 +49,25 @@ export function gapsOfManifest({ facts, since, until, file }: Manifest): Gap[] {
   return gaps;
 }
 
-/** What the ledgers in a directory say, oldest first. @throws SyscallError */
+/** A ledger rotates at 8 MB. */
+const MOST_LEDGER_BYTES = 64 * 2 ** 20;
+
+/** What the ledgers in a directory say, oldest first. @throws SyscallError, DamageError for one that a capture can't have written */
 export function gapsOfLedgers(directory: string): Gap[] {
   return ledgerSeries(directory).flatMap((series) => {
     const gaps: Gap[] = [];
     let before: LedgerEntry | undefined;
-    for (const file of ledgerFiles(directory, series))
-      for (const { entry } of readLedgerFile(join(directory, file)).lines) {
+    for (const file of ledgerFiles(directory, series)) {
+      const path = join(directory, file);
+      const found = systemErrors(() => lstatSync(path));
+      if (!found.isFile() || found.size > MOST_LEDGER_BYTES)
+        throw new DamageError(file, `it is no file of at most ${MOST_LEDGER_BYTES} bytes`);
+      for (const { entry } of readLedgerFile(path).lines) {
         if (entry === undefined) continue;
         gaps.push(...gapsOfEntry(entry, before));
         before = entry;
       }
+    }
     return gaps;
   });
 }

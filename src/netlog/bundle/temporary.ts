@@ -62,9 +62,14 @@ export class Temporary {
     }
   }
 
+  /** Whether this is a path in it, as an error has one. */
+  holds(path: string | undefined): boolean {
+    return path?.startsWith(`${this.directory}/`) === true;
+  }
+
   /** A file that is no longer wanted, if it is one of these. */
   discard({ path, bytes }: { readonly path: string; readonly bytes: number }): void {
-    if (!path.startsWith(`${this.directory}/`)) return;
+    if (!this.holds(path)) return;
     rmSync(path, { force: true });
     this.#left += bytes;
   }

@@ -400,6 +400,31 @@ test('links and pipes where an archive or a savefile should lie', async () => {
   expect(await findDays(root)).toEqual([]);
 });
 
+test('a ledger that is a link to what has no end', async () => {
+  writeFileSync(join(root, 'pcap-20261124120000.pcap'), savefile(NOON));
+  symlinkSync('/dev/zero', join(root, 'pcap.ledger.jsonl'));
+  const { problems, savefiles } = await read();
+  expect(problems).toEqual([expect.stringMatching(/pcap\.ledger\.jsonl: it is no file of at most 67108864 bytes$/)]);
+  expect(savefiles).toEqual({ [SECOND]: 3 });
+});
+
+test('a bundle that goes away while the others are read', async () => {
+  const folder = join(root, DAY, 'sys-dns');
+  mkdirSync(folder, { recursive: true });
+  for (const { name, bytes } of [
+    ...withManifest('sys-dns', PCAPS, pcaps()),
+    ...withManifest('sys-dns', `pcaps-${DAY}-2.tgz`, pcaps()),
+  ])
+    writeFileSync(join(root, name.replace(DAY, `${DAY}/sys-dns`)), bytes ?? '');
+  const [found] = await findDays(root);
+  if (found === undefined) throw new Error('no day');
+  rmSync(join(folder, PCAPS));
+  const { savefiles, problems, close } = await openDay(found, { temporary });
+  close();
+  expect(savefiles).toHaveLength(2);
+  expect(problems).toEqual([expect.stringContaining(`${PCAPS}: No such file or directory`)]);
+});
+
 test('a disk that has no room ends it, and nothing stays', async () => {
   writeDay(root, 'sys-dns', day(pcaps()));
   const [found] = await findDays(root);
