@@ -90,7 +90,7 @@ class Opening {
   readonly #options: OpenOptions;
   readonly #bounds: Bounds;
   readonly #temporary: Temporary;
-  readonly #savefiles: Map<string, SavefileSource> = new Map();
+  readonly #savefiles: Map<string, Piece> = new Map();
   readonly #nftLogs: Map<string, NftLogSource> = new Map();
   readonly #manifests: Map<string, Manifest> = new Map();
   readonly #gaps: Gap[] = [];
@@ -116,7 +116,7 @@ class Opening {
     for (const bundle of bundles) await this.#attempt(bundle.name, () => this.#addBundle(bundle));
     for (const { name, path, bytes } of pieces) {
       if (bundleOf(name) !== undefined) continue;
-      if (isSavefile(name)) this.#addSavefile({ name, path, bytes }, name);
+      if (isSavefile(name)) await this.#attempt(name, () => this.#addSavefile({ name, path, bytes }, name));
       else if (isNftLog(name)) this.#addNftLog({ name, path, bytes });
     }
     for (const manifest of this.#manifests.values()) this.#addAbout(manifest, bundles);
@@ -128,7 +128,13 @@ class Opening {
     return {
       host,
       day,
-      savefiles: [...this.#savefiles.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+      savefiles: [...this.#savefiles.values()]
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .map(({ name, path, bytes }) => ({
+          name,
+          bytes,
+          open: () => openBounded(path, bytes, `${host} ${day}: ${name}`),
+        })),
       nftLogs: [...this.#nftLogs.values()],
       manifests: [...this.#manifests.values()],
       gaps: this.#gaps,
@@ -147,7 +153,7 @@ class Opening {
       else {
         const wanted = (inner: string): boolean => bundleOf(inner)?.day === day || isManifest(inner);
         const archive = { name, path, bytes, prefix: `${day}/`, most: this.#bounds.dayEntries };
-        await this.#attempt(name, () => this.#unpack(archive, wanted, (piece) => void all.push(piece)));
+        await this.#attempt(name, () => this.#unpack(archive, wanted, async (piece) => void all.push(piece)));
       }
     }
     return all;
@@ -188,9 +194,8 @@ class Opening {
     }
     if (manifest.bytes !== bytes)
       throw new DamageError(name, `${bytes} bytes are not the ${manifest.bytes} of its manifest`);
-    const hash = createHash('sha256');
-    for await (const piece of createReadStream(path) as AsyncIterable<Buffer>) hash.update(piece);
-    if (hash.digest('hex') !== manifest.sha256) throw new DamageError(name, 'its SHA-256 is not that of its manifest');
+    if ((await hashOf(path)) !== manifest.sha256)
+      throw new DamageError(name, 'its SHA-256 is not that of its manifest');
   }
 
   async #decrypted({ name, path }: Piece): Promise<Piece> {
@@ -209,7 +214,7 @@ class Opening {
   async #unpack(
     { name, path, prefix, most }: Archive,
     wanted: (name: string) => boolean,
-    take: (piece: Piece) => void,
+    take: (piece: Piece) => Promise<void>,
   ): Promise<void> {
     const directory = this.#temporary.subdirectory();
     const taken = new Set<string>();
@@ -229,7 +234,7 @@ class Opening {
           taken.add(inner);
           const target = join(directory, inner);
           const bytes = await this.#temporary.write(target, entry.bytes(), name);
-          take({ name: inner, path: target, bytes });
+          await take({ name: inner, path: target, bytes });
         }
       }
     } finally {
@@ -238,18 +243,17 @@ class Opening {
   }
 
   /** `from`: the bundle. A savefile may be in two of them, when the first was not released. */
-  #addSavefile(piece: Piece, from: string): void {
-    const { name, path, bytes } = piece;
-    const { host, day } = this.#found;
-    const before = this.#savefiles.get(name);
+  async #addSavefile(piece: Piece, from: string): Promise<void> {
+    const { entries } = this.#bounds;
+    const before = this.#savefiles.get(piece.name);
     if (before === undefined) {
-      const { entries } = this.#bounds;
       if (this.#savefiles.size >= entries) throw new BoundError(from, 'savefiles for a day', entries);
-      this.#savefiles.set(name, { name, bytes, open: () => openBounded(path, bytes, `${host} ${day}: ${name}`) });
+      this.#savefiles.set(piece.name, piece);
       return;
     }
+    if (before.bytes !== piece.bytes || (await hashOf(before.path)) !== (await hashOf(piece.path)))
+      this.#say(from, `another savefile with the name ${piece.name} is left out`);
     this.#temporary.discard(piece);
-    if (before.bytes !== bytes) this.#say(from, `another savefile with the name ${name} is left out`);
   }
 
   #addNftLog({ name, path }: Piece): void {
@@ -302,6 +306,12 @@ class Opening {
   #say(name: string, text: string): void {
     this.#problems.push(harmless(`${this.#found.host} ${this.#found.day}: ${name}: ${text}`));
   }
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path) as AsyncIterable<Buffer>) hash.update(piece);
+  return hash.digest('hex');
 }
 
 function covers(outer: Gap, inner: Gap): boolean {

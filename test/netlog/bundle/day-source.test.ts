@@ -205,6 +205,17 @@ test('a savefile in two bundles is one; a bundle that its manifest only names is
   for (const source of [dns, net]) source?.close();
 });
 
+test('two savefiles of one name that are not the same', async () => {
+  keep('sys-dns', `pcaps-${DAY}.tgz`, bundleOf('pcap-20261124110000.pcap'));
+  keep('sys-dns', `pcaps-${DAY}-2.tgz`, bundleOf('pcap-20261124100000.pcap', 'pcap-20261124110000.pcap'), {}, '-2');
+  pull('sys-dns');
+  const [source] = await open();
+  expect(source?.savefiles).toHaveLength(2);
+  const said = 'another savefile with the name pcap-20261124110000.pcap is left out';
+  expect(source?.problems).toEqual([expect.stringMatching(`^sys-dns ${DAY}: pcaps-${DAY}(-2)?.tgz: ${said}$`)]);
+  source?.close();
+});
+
 test('an hour without a savefile', async () => {
   const hours = ['05', '06', '07', '10', '11', '12'];
   keep('sys-dns', `pcaps-${DAY}.tgz`, bundleOf(...hours.map((hour) => `pcap-20261124${hour}0000.pcap`)));
