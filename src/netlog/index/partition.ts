@@ -1,0 +1,83 @@
+// Where the index of one host's day lies, and how it gets there: it is made beside, in a folder of its own, and appears by
+// a rename when it is whole. A crash leaves such a folder, which the next build removes.
+//
+//   ROOT/.index/host=sys-vpn/date=2026-11-24/packets-3-0.parquet ... partition.json
+//   ROOT/.index/.building-PID-N/   one that is being made, and what DuckDB puts aside meanwhile
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isTableName, type TableName, VERSION } from './schema.ts';
+
+export const INDEX = '.index';
+export const DESCRIPTION = 'partition.json';
+export const BUILDING: RegExp = /^\.(building|replaced)-(\d+)-\d+$/;
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+
+/** What a partition was made of. */
+export interface PartitionDescription {
+  readonly version: number;
+  /** Read in this order; `file` is its number in the tables. */
+  readonly savefiles: readonly IndexedSource[];
+  readonly nftLogs: readonly IndexedSource[];
+}
+
+export interface IndexedSource {
+  readonly file: number;
+  readonly name: string;
+  /** As the source had it: other content has another one. */
+  readonly identity: string;
+}
+
+export interface Partition {
+  readonly host: string;
+  readonly date: string;
+  readonly path: string;
+}
+
+export function partitionPath(root: string, host: string, date: string): string {
+  return join(root, INDEX, `host=${encodeURIComponent(host)}`, `date=${date}`);
+}
+
+/** Those that are there, by host and date. None where there is no index. */
+export async function listPartitions(root: string): Promise<Partition[]> {
+  const index = join(root, INDEX);
+  const found: Partition[] = [];
+  for (const hostFolder of await namesIn(index)) {
+    if (!hostFolder.startsWith('host=')) continue;
+    const host = decodeURIComponent(hostFolder.slice(5));
+    for (const dateFolder of await namesIn(join(index, hostFolder))) {
+      const date = dateFolder.slice(5);
+      if (dateFolder.startsWith('date=') && DAY.test(date))
+        found.push({ host, date, path: join(index, hostFolder, dateFolder) });
+    }
+  }
+  return found;
+}
+
+/** `packets-3-0.parquet` is of `packets`; undefined for what is no table, as `parts-3.parquet`. */
+export function tableOf(fileName: string): TableName | undefined {
+  const [, name = ''] = /^([a-z]+)(?:-\d+)*\.parquet$/.exec(fileName) ?? [];
+  return isTableName(name) ? name : undefined;
+}
+
+/** Undefined where there is none, or none of this version. */
+export async function readDescription(path: string): Promise<PartitionDescription | undefined> {
+  let description: Partial<PartitionDescription>;
+  try {
+    description = JSON.parse(await readFile(join(path, DESCRIPTION), 'utf8'));
+  } catch {
+    return undefined;
+  }
+  const { version, savefiles, nftLogs } = description;
+  if (version !== VERSION || savefiles === undefined || nftLogs === undefined) return undefined;
+  return { version, savefiles, nftLogs };
+}
+
+/** Sorted; none where there is no such folder. */
+export async function namesIn(path: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return [];
+    throw cause;
+  }
+}
