@@ -1,0 +1,122 @@
+// Real traffic for the tests of decode/: a network namespace, tcpdump on its loopback, what the packets carry, and what
+// tshark reads in them. Needs root.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Namespace } from '../../filter/namespace.ts';
+import { readSavefile } from '../../savefile.ts';
+
+/** A TCP or UDP packet of loopback that carries something. */
+export interface Carried {
+  /** Its number in the file, as tshark counts. */
+  readonly frame: number;
+  readonly protocol: 'tcp' | 'udp';
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  /** Of TCP; 0 for UDP. */
+  readonly sequence: number;
+  readonly payload: Buffer;
+}
+
+export class Traffic {
+  readonly namespace: Namespace = new Namespace();
+  readonly directory: string = mkdtempSync(join(tmpdir(), 'tsnetpcap-traffic-'));
+  readonly file: string = join(this.directory, 'traffic.pcap');
+  readonly #running: ChildProcess[] = [];
+
+  /** Starts a program in the namespace that is stopped at the end; resolves when it has printed `ready`. */
+  async start(ready: string, program: string, ...args: readonly string[]): Promise<ChildProcess> {
+    const child = spawn('ip', ['netns', 'exec', this.namespace.name, program, ...args], { stdio: 'pipe' });
+    this.#running.push(child);
+    await new Promise<void>((resolve, reject) => {
+      let printed = '';
+      const read = (chunk: Buffer): void => {
+        printed += chunk;
+        if (printed.includes(ready)) resolve();
+      };
+      child.stdout.on('data', read);
+      child.stderr.on('data', read);
+      child.once('exit', (code) => reject(new Error(`${program} exited with ${code}: ${printed}`)));
+    });
+    return child;
+  }
+
+  /** What a program in the namespace prints; a failure counts as an end. */
+  run(program: string, ...args: readonly string[]): string {
+    try {
+      return execFileSync('ip', ['netns', 'exec', this.namespace.name, program, ...args], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+        timeout: 30_000,
+      });
+    } catch (error) {
+      // A client that nobody answers has sent all that is wanted of it.
+      if (error instanceof Error && 'stdout' in error) return String(error.stdout);
+      throw error;
+    }
+  }
+
+  /** Runs `send` with tcpdump beside it, and stops all that was started. */
+  async capture(send: () => void | Promise<void>): Promise<void> {
+    const options = ['-i', 'lo', '-s', '0', '-U', '--immediate-mode', '-w', this.file];
+    const tcpdump = await this.start('listening on', 'tcpdump', ...options);
+    await send();
+    // A last packet, after which all the others are in the file.
+    this.run('ping', '-c', '1', '-W', '1', '127.0.0.1');
+    await stop(tcpdump, 'SIGINT');
+    for (const child of this.#running) await stop(child, 'SIGTERM');
+  }
+
+  /** All packets with a payload. */
+  carried(): Carried[] {
+    return readSavefile(this.file).records.flatMap(({ packet }, index) => carriedBy(packet, index + 1));
+  }
+
+  /** The fields of each packet that passes the filter, each a list of its occurrences. */
+  tshark(filter: string, fields: readonly string[], ...options: readonly string[]): string[][][] {
+    const chosen = fields.flatMap((field) => ['-e', field]);
+    const format = ['-T', 'fields', '-E', 'separator=\x1e', '-E', 'aggregator=\x1f', '-n'];
+    const args = ['-r', this.file, '-Y', filter, ...format, ...chosen, ...options];
+    const printed = execFileSync('tshark', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return printed
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split('\x1e').map((field) => (field === '' ? [] : field.split('\x1f'))));
+  }
+
+  remove(): void {
+    this.namespace.close();
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+async function stop(child: ChildProcess, signal: 'SIGINT' | 'SIGTERM'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  await ended;
+}
+
+function carriedBy(packet: Buffer, frame: number): Carried[] {
+  const ip = 14;
+  if (packet.readUInt16BE(12) !== 0x0800) return [];
+  const transport = ip + 4 * (packet.readUInt8(ip) & 15);
+  const end = ip + packet.readUInt16BE(ip + 2);
+  const protocol = packet.readUInt8(ip + 9) === 6 ? 'tcp' : 'udp';
+  if (packet.readUInt8(ip + 9) !== 6 && packet.readUInt8(ip + 9) !== 17) return [];
+  const header = protocol === 'tcp' ? 4 * (packet.readUInt8(transport + 12) >> 4) : 8;
+  const payload = packet.subarray(transport + header, end);
+  if (payload.length === 0) return [];
+  return [
+    {
+      frame,
+      protocol,
+      sourcePort: packet.readUInt16BE(transport),
+      destinationPort: packet.readUInt16BE(transport + 2),
+      sequence: protocol === 'tcp' ? packet.readUInt32BE(transport + 4) : 0,
+      payload,
+    },
+  ];
+}
