@@ -13,7 +13,7 @@ import {
   walkFrames,
 } from './quic.ts';
 import { LONGEST_HEAD, StreamHead } from './stream-head.ts';
-import { looksLikeHello, readTlsHello } from './tls.ts';
+import { HEADER_LENGTH, looksLikeHello, readTlsHello } from './tls.ts';
 
 const MOST_WAITING = 4096;
 const MOST_BYTES = 16 * 2 ** 20;
@@ -71,9 +71,10 @@ export class HelloAssembler {
     onWire: number,
   ): void {
     let waiting = this.#waiting.size > 0 ? this.#waiting.get(flow) : undefined;
-    const begins = looksLikeHello(bytes, from, to);
-    if (waiting === undefined && !begins) return;
     const cut = to - from < onWire;
+    // The first bytes of a hello may come alone; but where the rest was not kept they could be those of another message.
+    const begins = looksLikeHello(bytes, from, to) && !(cut && to - from <= HEADER_LENGTH);
+    if (waiting === undefined && !begins) return;
     let offset = waiting === undefined ? 0 : (sequence - waiting.base) >>> 0;
     if (waiting !== undefined && offset >= LONGEST_HEAD) {
       if (!begins) return;

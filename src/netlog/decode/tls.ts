@@ -11,7 +11,8 @@ import {
   UNSEEN_HELLO,
 } from './client-hello.ts';
 
-const HEADER_LENGTH = 5;
+/** A record's header; the byte behind it says which handshake message begins. */
+export const HEADER_LENGTH = 5;
 const HANDSHAKE = 22;
 /** RFC 8446, 5.1: 2^14; unencrypted records have no more. */
 const LONGEST_FRAGMENT = 16384;

@@ -2,11 +2,14 @@
 // tshark reads in them. Needs root.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { Namespace } from '../../filter/namespace.ts';
 import { readSavefile } from '../../savefile.ts';
+
+const LAST = 'the last packet';
 
 /** A TCP or UDP packet of loopback that carries something. */
 export interface Carried {
@@ -58,13 +61,22 @@ export class Traffic {
     }
   }
 
+  /** Lets headless Chromium open a page, every name being 127.0.0.1; what it makes of the answer is of no interest. */
+  browse(url: string, ...options: readonly string[]): void {
+    const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run'];
+    const headless = ['--headless', '--no-sandbox', '--disable-gpu', `--user-data-dir=${this.directory}/chromium`];
+    const names = '--host-resolver-rules=MAP * 127.0.0.1';
+    this.run('chromium', ...headless, ...quiet, names, ...options, '--dump-dom', url);
+  }
+
   /** Runs `send` with tcpdump beside it, and stops all that was started. */
   async capture(send: () => void | Promise<void>): Promise<void> {
     const options = ['-i', 'lo', '-s', '0', '-U', '--immediate-mode', '-w', this.file];
     const tcpdump = await this.start('listening on', 'tcpdump', ...options);
     await send();
-    // A last packet, after which all the others are in the file.
-    this.run('ping', '-c', '1', '-W', '1', '127.0.0.1');
+    // A last packet: when it is in the file, so are all the others.
+    this.run('bash', '-c', `printf '${LAST}' > /dev/udp/127.0.0.1/9`);
+    for (let look = 0; look < 100 && !readFileSync(this.file).includes(LAST); look++) await setTimeout(50);
     await stop(tcpdump, 'SIGINT');
     for (const child of this.#running) await stop(child, 'SIGTERM');
   }
