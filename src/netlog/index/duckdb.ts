@@ -26,6 +26,8 @@ export async function loadDuckDb(): Promise<DuckDb> {
 export interface Database {
   readonly duckdb: DuckDb;
   readonly connection: DuckDBConnection;
+  /** Another one, for what goes on beside. */
+  readonly writing: DuckDBConnection;
   close(): void;
 }
 
@@ -41,10 +43,13 @@ export async function openDatabase(temporary: string, memoryLimit: string, threa
     preserve_insertion_order: 'true',
   });
   const connection = await instance.connect();
+  const writing = await instance.connect();
   return {
     duckdb,
     connection,
+    writing,
     close() {
+      writing.closeSync();
       connection.closeSync();
       instance.closeSync();
     },

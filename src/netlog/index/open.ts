@@ -2,11 +2,12 @@
 // Every question of netlogs goes through `query`, and what a user wrote through `sql`. Both have read these files before and
 // can reach no others: DuckDB's access to files is limited to those of the views, and its settings are locked.
 import { rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { DuckDBMaterializedResult, DuckDBValue } from '@duckdb/node-api';
 import { CaptureError } from '../../errors.ts';
 import { type Database, openDatabase } from './duckdb.ts';
-import { INDEX, listPartitions, namesIn, type Partition, tableOf } from './partition.ts';
+import { listPartitions, namesIn, type Partition, tableOf } from './partition.ts';
+import { workFolder } from './partition-folder.ts';
 import { TABLE_NAMES, type TableName } from './schema.ts';
 import { literally, NFT_FLOWS, quote, tableView } from './views.ts';
 
@@ -45,7 +46,6 @@ export interface OpenOptions {
 
 const MEMORY_LIMIT = '700MB';
 const THREADS = 2;
-let opened = 0;
 
 export class Index {
   readonly partitions: readonly Partition[];
@@ -63,8 +63,7 @@ export class Index {
     const partitions = (await listPartitions(root)).filter(
       ({ host, date }) => hosts?.includes(host) !== false && days?.includes(date) !== false,
     );
-    const folder = resolve(root, INDEX);
-    const temporary = join(folder, `.building-${process.pid}-${opened++}`);
+    const temporary = workFolder(root);
     const database = await openDatabase(temporary, MEMORY_LIMIT, THREADS);
     try {
       const files = await createViews(database, partitions);

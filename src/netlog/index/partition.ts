@@ -1,30 +1,29 @@
-// Where the index of one host's day lies, and how it gets there: it is made beside, in a folder of its own, and appears by
-// a rename when it is whole. A crash leaves such a folder, which the next build removes.
+// Where the index of one host's day lies, and what it was made of.
 //
-//   ROOT/.index/host=sys-vpn/date=2026-11-24/packets-3-0.parquet ... partition.json
-//   ROOT/.index/.building-PID-N/   one that is being made, and what DuckDB puts aside meanwhile
+//   ROOT/.index/host=sys-vpn/date=2026-11-24/packets-3-0.parquet ... flows.parquet partition.json
+//   ROOT/.index/.work-PID-N/   one that is being made, and what DuckDB puts aside meanwhile (partition-folder.ts)
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isTableName, type TableName, VERSION } from './schema.ts';
+import { isTableName, type Row, type TableName, VERSION } from './schema.ts';
 
 export const INDEX = '.index';
 export const DESCRIPTION = 'partition.json';
-export const BUILDING: RegExp = /^\.(building|replaced)-(\d+)-\d+$/;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
 /** What a partition was made of. */
 export interface PartitionDescription {
   readonly version: number;
-  /** Read in this order; `file` is its number in the tables. */
+  /** Of the day's sources. */
+  readonly fingerprint: string;
   readonly savefiles: readonly IndexedSource[];
-  readonly nftLogs: readonly IndexedSource[];
 }
 
+/** An indexed savefile: `file` is its number in the tables, `row` what `files` has of it. */
 export interface IndexedSource {
   readonly file: number;
   readonly name: string;
-  /** As the source had it: other content has another one. */
-  readonly identity: string;
+  readonly bytes: number;
+  readonly row: Row<'files'>;
 }
 
 export interface Partition {
@@ -67,9 +66,9 @@ export async function readDescription(path: string): Promise<PartitionDescriptio
   } catch {
     return undefined;
   }
-  const { version, savefiles, nftLogs } = description;
-  if (version !== VERSION || savefiles === undefined || nftLogs === undefined) return undefined;
-  return { version, savefiles, nftLogs };
+  const { version, fingerprint, savefiles } = description;
+  if (version !== VERSION || fingerprint === undefined || savefiles === undefined) return undefined;
+  return { version, fingerprint, savefiles };
 }
 
 /** Sorted; none where there is no such folder. */

@@ -14,15 +14,22 @@ export function literally(path: string): string {
 
 /** `files`: paths, each below `host=.../date=.../`; none make an empty view. */
 export function tableView(name: TableName, files: readonly string[]): string {
-  const columns = Object.entries(TABLES[name]);
-  const view = `CREATE VIEW ${name} AS SELECT host, date, ${columns.map(([column]) => `"${column}"`).join(', ')} FROM`;
-  if (files.length === 0) {
-    const nulls = columns.map(([column, type]) => `NULL::${type} AS "${column}"`).join(', ');
-    return `${view} (SELECT NULL::VARCHAR AS host, NULL::DATE AS date, ${nulls}) WHERE false`;
-  }
-  const paths = files.map((file) => quote(literally(file))).join(', ');
   const hive = "hive_partitioning = true, hive_types = {'host': VARCHAR, 'date': DATE}";
-  return `${view} read_parquet([${paths}], ${hive})`;
+  const columns = { host: 'VARCHAR', date: 'DATE', ...TABLES[name] };
+  return `CREATE VIEW ${name} AS ${select(columns, files, `, ${hive}`)}`;
+}
+
+/** The rows of a table in `files`, without `host` and `date`. */
+export function tableRows(name: TableName, files: readonly string[]): string {
+  return select(TABLES[name], files, '');
+}
+
+function select(columns: Readonly<Record<string, string>>, files: readonly string[], options: string): string {
+  const names = Object.keys(columns).map((column) => `"${column}"`);
+  const paths = files.map((file) => quote(literally(file)));
+  if (paths.length > 0) return `SELECT ${names.join(', ')} FROM read_parquet([${paths.join(', ')}]${options})`;
+  const nulls = Object.entries(columns).map(([column, type]) => `NULL::${type} AS "${column}"`);
+  return `SELECT ${names.join(', ')} FROM (SELECT ${nulls.join(', ')}) WHERE false`;
 }
 
 /**
