@@ -37,7 +37,7 @@ export class SavefileIndexer {
   /** Writes Parquet meanwhile. */
   readonly #folder: string;
   readonly #decoder = new PacketDecoder();
-  readonly #flows = new FlowTable();
+  readonly #flows: FlowTable;
   #hellos: HelloAssembler;
   readonly #dns: TableWriter<'dns'>;
   readonly #tls: TableWriter<'tls'>;
@@ -57,7 +57,14 @@ export class SavefileIndexer {
   readonly #ipId: Int32Array = new Int32Array(CHUNK_ROWS);
   readonly #ttl: Int16Array = new Int16Array(CHUNK_ROWS);
 
-  private constructor(database: Database, folder: string, dns: TableWriter<'dns'>, tls: TableWriter<'tls'>) {
+  private constructor(
+    database: Database,
+    folder: string,
+    flows: FlowTable,
+    dns: TableWriter<'dns'>,
+    tls: TableWriter<'tls'>,
+  ) {
+    this.#flows = flows;
     this.#database = database;
     this.#folder = folder;
     this.#dns = dns;
@@ -66,10 +73,14 @@ export class SavefileIndexer {
   }
 
   /** `folder`: where the files are written to. */
-  static async create(database: Database, folder: string): Promise<SavefileIndexer> {
+  static async create(
+    database: Database,
+    folder: string,
+    flows: FlowTable = new FlowTable(),
+  ): Promise<SavefileIndexer> {
     const dns = await TableWriter.create(database, 'dns');
     const tls = await TableWriter.create(database, 'tls');
-    return new SavefileIndexer(database, folder, dns, tls);
+    return new SavefileIndexer(database, folder, flows, dns, tls);
   }
 
   /**

@@ -11,24 +11,26 @@ export const CHUNK_ROWS = 2048;
 /** PARQUET_VERSION v2: times and numbers as differences, a third less. */
 export const PARQUET = '(FORMAT parquet, PARQUET_VERSION v2)';
 
+type Cells = Readonly<Record<string, unknown>>;
 type Convert = (value: unknown) => DuckDBValue;
 
 export class TableWriter<Name extends TableName> {
   rows = 0;
-  readonly #name: Name;
   readonly #database: Database;
   readonly #stage: string;
   readonly #appender: DuckDBAppender;
   readonly #types: DuckDBType[];
-  readonly #columns: readonly (readonly [name: string, convert: Convert])[];
+  readonly #columns: readonly { readonly name: string; readonly convert: Convert }[];
   #pending: DuckDBValue[][];
 
   private constructor(database: Database, name: Name, stage: string, appender: DuckDBAppender) {
     this.#database = database;
-    this.#name = name;
     this.#stage = stage;
     this.#appender = appender;
-    this.#columns = Object.entries(TABLES[name]).map(([column, type]) => [column, converter(database, type)]);
+    this.#columns = Object.entries(TABLES[name]).map(([column, type]) => ({
+      name: column,
+      convert: converter(database, type),
+    }));
     this.#types = this.#columns.map((_, index) => appender.columnType(index));
     this.#pending = this.#columns.map(() => []);
   }
@@ -40,10 +42,12 @@ export class TableWriter<Name extends TableName> {
   }
 
   add(row: Row<Name>): void {
-    const cells: ReadonlyMap<string, unknown> = new Map(Object.entries(row));
-    for (const [index, [column, convert]] of this.#columns.entries()) {
-      const value = cells.get(column);
-      this.#pending[index]?.push(value === undefined || value === null ? null : convert(value));
+    const cells: Cells = row;
+    for (let index = 0; index < this.#columns.length; index++) {
+      const column = this.#columns[index];
+      if (column === undefined) continue;
+      const value = cells[column.name];
+      this.#pending[index]?.push(value === undefined || value === null ? null : column.convert(value));
     }
     this.rows++;
     if (this.rows % CHUNK_ROWS === 0) this.#append();
@@ -60,11 +64,6 @@ export class TableWriter<Name extends TableName> {
     const { connection } = this.#database;
     await connection.run(`COPY (SELECT * FROM ${this.#stage}${by}) TO ${quote(path)} ${PARQUET}`);
     await connection.run(`TRUNCATE ${this.#stage}`);
-  }
-
-  /** The name of what is staged, for a query. */
-  get table(): Name {
-    return this.#name;
   }
 
   #append(): void {
