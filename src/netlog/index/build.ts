@@ -1,0 +1,246 @@
+// Makes and renews the index of days: one partition after the other, of which those whose sources are as they were are
+// passed over, and of the others only savefiles that are new are read. The commands of netlogs call it before they ask.
+// What is damaged is indexed as far as it goes and said; what the machine refuses, such as a full disk, ends it, and the
+// partition stays as it was.
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CaptureError } from '../../errors.ts';
+import type { RecordReader } from '../../savefile/reading/record-run.ts';
+import type { NftRecord } from '../nft/log.ts';
+import { type Database, openDatabase } from './duckdb.ts';
+import { mergeFlows } from './merge.ts';
+import { nftRow } from './nft-row.ts';
+import { DESCRIPTION, type IndexedSource, namesIn, partitionPath, readDescription } from './partition.ts';
+import { cleanUp, putInPlace, takeOver, workFolder } from './partition-folder.ts';
+import { type IndexedSavefile, SavefileIndexer } from './savefile-indexer.ts';
+import { type Row, VERSION } from './schema.ts';
+import { TableWriter } from './table-writer.ts';
+
+/** One day of one host, as src/netlog/bundle finds it. */
+export interface IndexableDay {
+  readonly host: string;
+  /** `2026-11-24`. */
+  readonly day: string;
+  /** Another one when anything of the sources has changed. */
+  readonly fingerprint: string;
+  /** Is closed by the builder. */
+  readonly open: () => Promise<OpenedDay>;
+}
+
+export interface OpenedDay {
+  /** In the order of their packets. One with the name and size of an indexed one is that one. */
+  readonly savefiles: readonly SavefileToIndex[];
+  readonly nftLogs: readonly {
+    readonly name: string;
+    readonly read: () => AsyncIterable<readonly NftRecord[]>;
+  }[];
+  readonly manifests: readonly ManifestToIndex[];
+  readonly gaps: readonly GapToIndex[];
+  readonly close: () => void;
+}
+
+export interface SavefileToIndex {
+  readonly name: string;
+  readonly bytes: number;
+  readonly open: () => Promise<RecordReader>;
+}
+
+export interface ManifestToIndex {
+  readonly kind: string;
+  readonly id: string;
+  readonly since: string;
+  readonly until: string;
+  readonly lastGood: string | null;
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly encrypted: boolean;
+  readonly facts: ReadonlyMap<string, string>;
+}
+
+export interface GapToIndex {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly kind: string;
+  readonly count?: number;
+  readonly about: string;
+}
+
+/** Told now and then while a day is indexed. */
+export interface Progress {
+  readonly host: string;
+  readonly day: string;
+  /** Of all savefiles that have to be read, and read so far. */
+  readonly bytes: number;
+  readonly bytesDone: number;
+  readonly packets: number;
+  /** What is under way: a savefile's name, a log's, or `flows`. */
+  readonly about: string;
+}
+
+export interface BuildResult {
+  /** Partitions that were made, and those that were as they should be. */
+  readonly built: number;
+  readonly unchanged: number;
+  readonly packets: number;
+  /** A line each: what of a day could not be read. */
+  readonly problems: readonly string[];
+}
+
+/** Of DuckDB; the flow table and the program itself have 200 MB besides. */
+const MEMORY_LIMIT = '400MB';
+const THREADS = 2;
+
+/**
+ * Indexes `days` below `root`. Rejects with CaptureError without DuckDB, when a day's sources can't be opened, or with what
+ * the machine refuses; days before that are indexed then.
+ */
+export async function buildIndex(
+  root: string,
+  days: readonly IndexableDay[],
+  progress: (progress: Progress) => void = () => {},
+): Promise<BuildResult> {
+  await cleanUp(root);
+  let [built, unchanged, packets] = [0, 0, 0];
+  const problems: string[] = [];
+  for (const day of days) {
+    const description = await readDescription(partitionPath(root, day.host, day.day));
+    if (description?.fingerprint === day.fingerprint) {
+      unchanged++;
+      continue;
+    }
+    const result = await new PartitionBuild(root, day, progress).run(description?.savefiles ?? []);
+    built++;
+    packets += result.packets;
+    problems.push(...result.problems);
+  }
+  return { built, unchanged, packets, problems };
+}
+
+class PartitionBuild {
+  readonly #root: string;
+  readonly #day: IndexableDay;
+  readonly #place: string;
+  readonly #work: string;
+  readonly #folder: string;
+  readonly #report: (progress: Progress) => void;
+  #bytes = 0;
+  #bytesDone = 0;
+  #packets = 0;
+
+  constructor(root: string, day: IndexableDay, report: (progress: Progress) => void) {
+    this.#root = root;
+    this.#day = day;
+    this.#report = report;
+    this.#place = partitionPath(root, day.host, day.day);
+    this.#work = workFolder(root);
+    this.#folder = join(this.#work, 'partition');
+  }
+
+  /** `before`: the savefiles of the partition that is there. */
+  async run(before: readonly IndexedSource[]): Promise<{ packets: number; problems: string[] }> {
+    const opened = await this.#day.open();
+    let database: Database | undefined;
+    try {
+      await mkdir(this.#folder, { recursive: true });
+      database = await openDatabase(join(this.#work, 'temporary'), MEMORY_LIMIT, THREADS);
+      const problems: string[] = [];
+      const savefiles = await this.#savefiles(database, opened.savefiles, before, problems);
+      this.#say('flows');
+      await mergeFlows(database, this.#folder);
+      await this.#nft(database, opened, problems);
+      await this.#about(database, opened);
+      const description = { version: VERSION, fingerprint: this.#day.fingerprint, savefiles };
+      await writeFile(join(this.#folder, DESCRIPTION), `${JSON.stringify(description)}\n`);
+      await putInPlace(this.#root, this.#work, this.#folder, this.#place);
+      return { packets: this.#packets, problems };
+    } finally {
+      database?.close();
+      opened.close();
+      await rm(this.#work, { recursive: true, force: true });
+    }
+  }
+
+  async #savefiles(
+    database: Database,
+    sources: readonly SavefileToIndex[],
+    before: readonly IndexedSource[],
+    problems: string[],
+  ): Promise<IndexedSource[]> {
+    const there = await namesIn(this.#place);
+    const known = new Map(before.map((each) => [`${each.bytes} ${each.name}`, each]));
+    let next = Math.max(-1, ...before.map(({ file }) => file)) + 1;
+    const work = sources.map((source) => {
+      const indexed = known.get(`${source.bytes} ${source.name}`);
+      return { source, indexed, file: indexed?.file ?? next++ };
+    });
+    this.#bytes = work.reduce((sum, { source, indexed }) => sum + (indexed === undefined ? source.bytes : 0), 0);
+    const files = await TableWriter.create(database, 'files');
+    const indexer = await SavefileIndexer.create(database, this.#folder);
+    const indexedNow: IndexedSource[] = [];
+    for (const { source, indexed, file } of work) {
+      const { name, bytes } = source;
+      if (indexed !== undefined) {
+        const own = there.filter((each) => new RegExp(`^[a-z]+-${file}(-\\d+)*\\.parquet$`).test(each));
+        for (const each of own) await takeOver(join(this.#place, each), join(this.#folder, each));
+        files.add(indexed.row);
+        indexedNow.push(indexed);
+        continue;
+      }
+      this.#say(name);
+      const result = await indexer.index(file, source.open, (packets) => {
+        this.#packets += packets;
+        this.#say(name);
+      });
+      this.#bytesDone += bytes;
+      if (result.damage !== undefined) problems.push(result.damage);
+      const row = fileRow(file, source, result);
+      files.add(row);
+      indexedNow.push({ file, name, bytes, row });
+    }
+    const last = indexedNow.at(-1);
+    if (last !== undefined) await indexer.finish(last.file);
+    await files.writeTo(join(this.#folder, 'files.parquet'));
+    return indexedNow;
+  }
+
+  async #nft(database: Database, { nftLogs }: OpenedDay, problems: string[]): Promise<void> {
+    const writer = await TableWriter.create(database, 'nft');
+    for (const { name, read } of nftLogs) {
+      this.#say(name);
+      try {
+        for await (const records of read()) for (const record of records) writer.add(nftRow(record));
+      } catch (cause) {
+        if (!(cause instanceof CaptureError)) throw cause;
+        problems.push(cause.message);
+      }
+    }
+    await writer.writeTo(join(this.#folder, 'nft.parquet'), 'time');
+  }
+
+  async #about(database: Database, opened: OpenedDay): Promise<void> {
+    const gaps = await TableWriter.create(database, 'gaps');
+    for (const { fromMs, toMs, kind, count, about } of opened.gaps)
+      gaps.add({ from: fromMs * 1000, to: toMs * 1000, kind, count, about });
+    await gaps.writeTo(join(this.#folder, 'gaps.parquet'));
+    const manifests = await TableWriter.create(database, 'manifests');
+    for (const { since, until, lastGood, ...manifest } of opened.manifests)
+      manifests.add({
+        ...manifest,
+        since: Date.parse(since) * 1000,
+        until: Date.parse(until) * 1000,
+        last_good: lastGood === null ? null : Date.parse(lastGood) * 1000,
+      });
+    await manifests.writeTo(join(this.#folder, 'manifests.parquet'));
+  }
+
+  #say(about: string): void {
+    const { host, day } = this.#day;
+    this.#report({ host, day, bytes: this.#bytes, bytesDone: this.#bytesDone, packets: this.#packets, about });
+  }
+}
+
+function fileRow(file: number, { name, bytes }: SavefileToIndex, result: IndexedSavefile): Row<'files'> {
+  const { packets, firstUs, lastUs, linktype, snaplen, damage } = result;
+  return { file, name, bytes, packets, first: firstUs, last: lastUs, linktype, snaplen, damage };
+}
