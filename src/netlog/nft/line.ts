@@ -55,56 +55,66 @@ const WORDS = /[[\]()]|[^ [\]()]+/g;
 const FLAGS: ReadonlySet<string> = new Set(['AE', 'CWR', 'ECE', 'URG', 'ACK', 'PSH', 'RST', 'SYN', 'FIN']);
 /** Of IP, of its options, and where something was cut off. */
 const MARKS: ReadonlySet<string> = new Set(['CE', 'DF', 'MF', 'OPT', 'AH', 'ESP', 'TRUNCATED', 'INCOMPLETE']);
-const PROTOCOLS: Readonly<Record<string, string>> = {
-  TCP: 'TCP',
-  UDP: 'UDP',
-  ICMP: 'ICMP',
-  ICMPv6: 'ICMPv6',
-  UDPLITE: '136',
-  AH: '51',
-  ESP: '50',
-};
+const PROTOCOLS: ReadonlyMap<string, string> = new Map([
+  ['TCP', 'TCP'],
+  ['UDP', 'UDP'],
+  ['ICMP', 'ICMP'],
+  ['ICMPv6', 'ICMPv6'],
+  ['UDPLITE', '136'],
+  ['AH', '51'],
+  ['ESP', '50'],
+]);
 /** Fields that nobody asks for, and what they look like. */
-const OTHERS: Readonly<Record<string, RegExp>> = {
-  MAC: /^([0-9a-f]{2}(:[0-9a-f]{2})*)?$/,
-  MACSRC: /^[0-9a-f:]{17}$/,
-  MACDST: /^[0-9a-f:]{17}$/,
-  MACPROTO: /^[0-9a-f]{4}$/,
-  VPROTO: /^[0-9a-f]{4}$/,
-  VID: /^\d{1,5}$/,
-  TUNNEL: /^[\d.]+->[\d.]+$/,
-  TOS: /^0x[0-9A-F]{2}$/,
-  PREC: /^0x[0-9A-F]{2}$/,
-  TC: /^\d{1,3}$/,
-  SEQ: /^\d{1,10}$/,
-  ACK: /^\d{1,10}$/,
-  WINDOW: /^\d{1,5}$/,
-  RES: /^0x[0-9a-f]{2}$/,
-  URGP: /^\d{1,5}$/,
-  PARAMETER: /^\d{1,3}$/,
-  POINTER: /^[0-9a-f]{8}$/,
-  GATEWAY: /^[\d.]+$/,
-  MTU: /^\d{1,10}$/,
-  SPI: /^0x[0-9a-f]{1,8}$/,
-  HTYPE: /^\d{1,5}$/,
-  PTYPE: /^0x[0-9a-f]{4}$/,
-  OPCODE: /^\d{1,5}$/,
-};
+const OTHERS: ReadonlyMap<string, RegExp> = new Map(
+  Object.entries({
+    MAC: /^([0-9a-f]{2}(:[0-9a-f]{2})*)?$/,
+    MACSRC: /^[0-9a-f:]{17}$/,
+    MACDST: /^[0-9a-f:]{17}$/,
+    MACPROTO: /^[0-9a-f]{4}$/,
+    VPROTO: /^[0-9a-f]{4}$/,
+    VID: /^\d{1,5}$/,
+    TUNNEL: /^[\d.]+->[\d.]+$/,
+    TOS: /^0x[0-9A-F]{2}$/,
+    PREC: /^0x[0-9A-F]{2}$/,
+    TC: /^\d{1,3}$/,
+    SEQ: /^\d{1,10}$/,
+    ACK: /^\d{1,10}$/,
+    WINDOW: /^\d{1,5}$/,
+    RES: /^0x[0-9a-f]{2}$/,
+    URGP: /^\d{1,5}$/,
+    PARAMETER: /^\d{1,3}$/,
+    POINTER: /^[0-9a-f]{8}$/,
+    GATEWAY: /^[\d.]+$/,
+    MTU: /^\d{1,10}$/,
+    SPI: /^0x[0-9a-f]{1,8}$/,
+    HTYPE: /^\d{1,5}$/,
+    PTYPE: /^0x[0-9a-f]{4}$/,
+    OPCODE: /^\d{1,5}$/,
+  }),
+);
 
 type NumberField = 'len' | 'ttl' | 'ipId' | 'flowLabel' | 'sport' | 'dport' | 'icmpType' | 'icmpCode';
-const NUMBERS: Readonly<Record<string, readonly [NumberField, most: number]>> = {
-  LEN: ['len', 0xffff_ffff],
-  TTL: ['ttl', 255],
-  HOPLIMIT: ['ttl', 255],
-  ID: ['ipId', 0xffff],
-  FLOWLBL: ['flowLabel', 0xf_ffff],
-  SPT: ['sport', 0xffff],
-  DPT: ['dport', 0xffff],
-  TYPE: ['icmpType', 255],
-  CODE: ['icmpCode', 255],
-};
-const ADDRESSES: Readonly<Record<string, 'src' | 'dst'>> = { SRC: 'src', DST: 'dst', IPSRC: 'src', IPDST: 'dst' };
-const OWNERS: Readonly<Record<string, 'uid' | 'gid'>> = { UID: 'uid', GID: 'gid' };
+const NUMBERS: ReadonlyMap<string, readonly [NumberField, most: number]> = new Map([
+  ['LEN', ['len', 0xffff_ffff]],
+  ['TTL', ['ttl', 255]],
+  ['HOPLIMIT', ['ttl', 255]],
+  ['ID', ['ipId', 0xffff]],
+  ['FLOWLBL', ['flowLabel', 0xf_ffff]],
+  ['SPT', ['sport', 0xffff]],
+  ['DPT', ['dport', 0xffff]],
+  ['TYPE', ['icmpType', 255]],
+  ['CODE', ['icmpCode', 255]],
+]);
+const ADDRESSES: ReadonlyMap<string, 'src' | 'dst'> = new Map([
+  ['SRC', 'src'],
+  ['DST', 'dst'],
+  ['IPSRC', 'src'],
+  ['IPDST', 'dst'],
+]);
+const OWNERS: ReadonlyMap<string, 'uid' | 'gid'> = new Map([
+  ['UID', 'uid'],
+  ['GID', 'gid'],
+]);
 
 /** `message`: without what a log puts before it. Undefined when it is no line of a packet log. */
 export function readNftLine(message: string): NftLine | undefined {
@@ -129,7 +139,7 @@ class Reader {
   #packet: NftPacket;
   /** Open brackets: `[` of an inner packet, `(` of options. */
   readonly #open: string[] = [];
-  /** Keys that this packet had, with those behind PROTO= apart. */
+  /** Keys that this packet had, since PROTO= when it had that. */
   #seen: Set<string> = new Set();
   #outerSeen: Set<string> = new Set();
 
@@ -177,22 +187,21 @@ class Reader {
     const equals = word.indexOf('=');
     if (equals === -1) return false;
     const [key, value] = [word.slice(0, equals), word.slice(equals + 1)];
-    const behind = this.#packet.proto !== undefined ? 'PROTO ' : '';
-    if (this.#seen.has(behind + key) || !this.#set(key, value, behind !== '')) return false;
-    this.#seen.add(behind + key);
+    if (this.#seen.has(key) || !this.#set(key, value)) return false;
+    this.#seen.add(key);
     return true;
   }
 
-  #set(key: string, value: string, behind: boolean): boolean {
-    if (behind && (key === 'LEN' || key === 'ID')) return /^\d{1,5}$/.test(value);
-    const address = Object.hasOwn(ADDRESSES, key) ? ADDRESSES[key] : undefined;
+  #set(key: string, value: string): boolean {
+    if (this.#packet.proto !== undefined && (key === 'LEN' || key === 'ID')) return /^\d{1,5}$/.test(value);
+    const address = ADDRESSES.get(key);
     if (address !== undefined) {
       const read = readAddress(value);
       if (read === undefined || this.#packet[address] !== undefined) return false;
       this.#packet[address] = read;
       return true;
     }
-    const [number, most] = (Object.hasOwn(NUMBERS, key) ? NUMBERS[key] : undefined) ?? [undefined, 0];
+    const [number, most] = NUMBERS.get(key) ?? [undefined, 0];
     if (number !== undefined) {
       const read = readNumber(value, most);
       if (read === undefined || this.#packet[number] !== undefined) return false;
@@ -200,19 +209,20 @@ class Reader {
       return true;
     }
     if (key === 'PROTO') return this.#setProtocol(value);
-    if (this.#packet === this.#line && (key === 'MARK' || Object.hasOwn(OWNERS, key))) return this.#setOwn(key, value);
-    return Object.hasOwn(OTHERS, key) && OTHERS[key]?.test(value) === true;
+    if (this.#packet === this.#line && (key === 'MARK' || OWNERS.has(key))) return this.#setOwn(key, value);
+    return OTHERS.get(key)?.test(value) === true;
   }
 
   #setProtocol(value: string): boolean {
-    const name = Object.hasOwn(PROTOCOLS, value) ? PROTOCOLS[value] : readNumber(value, 255)?.toString();
+    const name = PROTOCOLS.get(value) ?? readNumber(value, 255)?.toString();
     if (name === undefined || this.#packet.proto !== undefined) return false;
     this.#packet.proto = name;
+    this.#seen.clear(); // what comes behind it may have the same keys
     return true;
   }
 
   #setOwn(key: string, value: string): boolean {
-    const owner = OWNERS[key];
+    const owner = OWNERS.get(key);
     if (owner === undefined) {
       if (!/^0x[0-9a-f]{1,8}$/.test(value)) return false;
       this.#line.mark = Number(value);
