@@ -126,7 +126,7 @@ function restTable(rows: readonly ReportRest[]): Table<ReportRest> {
     sorted: { column: 'Bytes', descending: true },
     nothing: 'No sum is like that.',
     columns: [
-      { title: 'Qube', text: ({ host }) => host },
+      { title: 'Qube', kind: 'short', text: ({ host }) => host },
       { title: 'Name or address', kind: 'wide', text: ({ value }) => value, cell: ({ value }) => identifier(value) },
       { title: 'Flows', kind: 'number', text: ({ flows }) => count(flows), value: ({ flows }) => flows },
       { title: 'Packets', kind: 'number', text: ({ packets }) => count(packets), value: ({ packets }) => packets },

@@ -13,8 +13,8 @@ export function changes({ changes }: ReportData): HTMLElement {
     caption: title,
     rows: changes.rows,
     columns: [
-      { title: 'Qube', text: ({ host }) => host },
-      { title: 'What', text: ({ kind }) => kind },
+      { title: 'Qube', kind: 'short', text: ({ host }) => host },
+      { title: 'What', kind: 'short', text: ({ kind }) => kind },
       { title: 'Value', kind: 'wide', text: ({ value }) => value },
     ],
   });
@@ -28,8 +28,8 @@ export function gaps({ gaps, zone }: ReportData): HTMLElement {
     caption: 'Gaps and losses',
     rows: gaps.rows,
     columns: [
-      { title: 'Qube', text: ({ host }) => host },
-      { title: 'What', text: ({ kind }) => titleOf(kind) },
+      { title: 'Qube', kind: 'short', text: ({ host }) => host },
+      { title: 'What', kind: 'short', text: ({ kind }) => titleOf(kind) },
       { title: 'From', text: ({ from }) => clock.full(from), value: ({ from }) => from },
       { title: 'To', text: ({ to }) => clock.full(to), value: ({ to }) => to },
       {
@@ -62,7 +62,7 @@ export function bundles({ bundles, zone }: ReportData): HTMLElement {
     caption: 'Bundles',
     rows: bundles,
     columns: [
-      { title: 'Qube', text: ({ host }) => host },
+      { title: 'Qube', kind: 'short', text: ({ host }) => host },
       { title: 'Day', text: ({ day }) => day },
       { title: 'About', kind: 'wide', text: (row) => interval(row, clock), value: ({ since }) => since },
       number('Savefiles', ({ savefiles }) => savefiles),

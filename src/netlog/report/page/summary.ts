@@ -47,7 +47,8 @@ function leaks({ checks }: ReportData): HTMLElement {
   return card('unsure', 'No leak found, not all seen', line(`${passed}; not known: ${names(unknown)}`), more);
 }
 
-function losses({ gaps }: ReportData): HTMLElement {
+function losses({ gaps, bundles }: ReportData): HTMLElement {
+  if (bundles.length === 0 && gaps.total === 0) return card('unsure', 'Nothing was read');
   if (gaps.total === 0) return card('good', 'Nothing was lost', line('No gap, no drop, no damage'));
   const parts = gaps.sums.map((sum) => element('li', {}, inWords(sum)));
   const more = element('a', { href: '#gaps' }, 'See when');

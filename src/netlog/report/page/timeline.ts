@@ -160,7 +160,7 @@ function byHour(qubes: readonly ReportQube[], { from, stepMs, steps }: ReportTim
     caption: 'Bytes, packets and nft lines of each qube by the hour',
     rows: [...rows.values()],
     columns: [
-      { title: 'Qube', text: ({ host }) => host },
+      { title: 'Qube', kind: 'short', text: ({ host }) => host },
       { title: 'From', text: (row) => clock.full(row.from), value: (row) => row.from },
       { title: 'Bytes', kind: 'number', text: (row) => bytes(row.bytes), value: (row) => row.bytes },
       { title: 'Packets', kind: 'number', text: (row) => count(row.packets), value: (row) => row.packets },
