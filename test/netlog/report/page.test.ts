@@ -310,7 +310,8 @@ describe('colours, keys and paper', () => {
     await page.evaluate(() => window.dispatchEvent(new Event('beforeprint')));
     await page.emulateMedia({ media: 'print' });
     expect(await page.locator('nav').isVisible()).toBe(false);
-    expect(await page.locator('details:not([open])').count()).toBe(0);
+    expect(await page.locator('#checks details:not([open])').count()).toBe(0);
+    expect(await page.locator('canvas').evaluateAll((all) => all.every((each) => each.clientWidth > 0))).toBe(true);
     expect(await page.evaluate(() => document.documentElement.dataset['theme'])).toBe('light');
     await page.evaluate(() => window.dispatchEvent(new Event('afterprint')));
     expect(await page.evaluate(() => document.documentElement.dataset['theme'])).toBeUndefined();

@@ -54,5 +54,5 @@ document.body.prepend(
   ),
 );
 window.addEventListener('beforeprint', () => {
-  for (const details of document.querySelectorAll('details')) details.open = true;
+  for (const evidence of document.querySelectorAll<HTMLDetailsElement>('#checks details')) evidence.open = true;
 });
