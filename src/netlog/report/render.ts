@@ -22,5 +22,6 @@ function block(data: ReportData): string {
 
 function shown(text: string): string {
   const whole = harmless(text);
-  return whole.length > LONGEST ? `${whole.slice(0, LONGEST - 1)}…` : whole;
+  // The cut may leave half of a surrogate pair.
+  return whole.length > LONGEST ? `${harmless(whole.slice(0, LONGEST - 1))}…` : whole;
 }
