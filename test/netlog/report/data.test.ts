@@ -98,6 +98,22 @@ describe('flows', () => {
     expect(qubes[1]?.names.rows).toEqual([{ value: 'example.org', flows: 1, bytes: 450 }]);
   });
 
+  test('those after the two thousandth are summed for each qube and name, or address', async () => {
+    await ask(`INSERT INTO flows BY NAME SELECT 'sys-vpn' AS host, DATE '${DAY}' AS date, n AS flow, 2010 - n AS bytes_forward, 0 AS bytes_back,
+      1 AS packets_forward, 1 AS packets_back, TIMESTAMPTZ '${DAY} 10:00:00Z' AS "first", '192.0.2.1' AS dst,
+      CASE WHEN n % 2 = 1 THEN 'odd.example' END AS name FROM range(1, 2005) AS numbers(n)`);
+    const { flows } = await reportData(ask, [DAY], NOTHING);
+    expect([flows.total, flows.rows.length, flows.rows.at(-1)?.bytesForward]).toEqual([2004, 2000, 10]);
+    expect(flows.rest).toEqual({
+      rows: [
+        { host: 'sys-vpn', value: 'odd.example', flows: 2, packets: 4, bytes: 9 + 7 },
+        { host: 'sys-vpn', value: '192.0.2.1', flows: 2, packets: 4, bytes: 8 + 6 },
+      ],
+      total: 2,
+    });
+    expect(flows.others).toEqual({ flows: 0, packets: 0, bytes: 0 });
+  });
+
   test('the days are put together', async () => {
     await put({ flow: 1, date: '2026-11-26' });
     await put({ flow: 1, bytes: 3 });
