@@ -39,7 +39,8 @@ function literal(value: Part | undefined): string {
     return String(value);
   }
   if (typeof value === 'string') return quoted(value);
-  return value.length === 0 ? '(NULL)' : `(${value.map(quoted).join(', ')})`;
+  // Not `(NULL)`, which a NOT IN is neither true nor false of.
+  return value.length === 0 ? "(SELECT '' WHERE FALSE)" : `(${value.map(quoted).join(', ')})`;
 }
 
 /** DuckDB's literals know no backslash: the quote itself is the only character that must be doubled. */

@@ -44,11 +44,14 @@ export async function findSent(
   policy: Policy,
   wanted: Sql,
 ): Promise<readonly Evidence[]> {
+  const allowances = policy.allow.filter(({ checks }) => checks.includes(check));
+  // A protocol without ports has none that is allowed.
+  const lenient = sql`coalesce(${any(allowances.map(allowed))}, FALSE)`;
   const rows = await database.rows(sql`
     SELECT host, seen, client, proto, remote, rport, epoch_us(min(first)) AS us, count(DISTINCT coalesce(near, epoch_us(first))) AS times,
       sum(bytes) AS bytes, min_by(name, first) FILTER (name IS NOT NULL) AS name, min_by(CAST(date AS VARCHAR), first) AS day,
       min_by(near, first) AS near, bool_or(forwarded IS NOT DISTINCT FROM FALSE) AS own, min_by(about, first) AS about
-    FROM sent WHERE forwarded IS NOT NULL AND ${wanted} AND NOT ${any(policy.allow.filter(({ checks }) => checks.includes(check)).map(allowed))}
+    FROM sent WHERE forwarded IS NOT NULL AND ${wanted} AND NOT ${lenient}
     GROUP BY host, seen, client, proto, remote, rport ORDER BY us, host, remote`);
   return rows.map((row) => {
     const host = text(row, 'host');
