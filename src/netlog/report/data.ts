@@ -1,11 +1,18 @@
-// Fills the data of the page from the views of the index; `netlogs report` calls it and brings what `check` and `diff` found.
-// Every list is cut here, so that the page of a day of a million flows stays small; what is left out is counted.
-import { type Ask, during } from './ask.ts';
+// Fills the data of the page from the views of the index; `netlogs report` calls it and brings what the checks found. Every
+// list is cut here, so that the page of a day of a million flows stays small; what is left out is counted.
+import type { CheckResult } from '../query/check/finding.ts';
+import { type Database, number, optionalNumber, optionalText, type Row, text } from '../query/database.ts';
+import { type Days, during } from '../query/days.ts';
+import { listNovelties } from '../query/diff.ts';
+import { type Holding, listHoldings } from '../query/holdings.ts';
+import { shortRowName } from '../query/row-name.ts';
+import { sql } from '../query/sql.ts';
 import { dropFlows, flowsOf, makeFlows, peersOf } from './flow-sums.ts';
 import type {
-  GapSum,
+  GapKind,
+  Part,
   ReportBundle,
-  ReportChange,
+  ReportChanges,
   ReportCheck,
   ReportData,
   ReportGap,
@@ -13,84 +20,143 @@ import type {
 } from './report-data.ts';
 import { spanOf, type Traffic, trafficOf } from './timeline.ts';
 
-/** What other questions found about the days, whole. */
-export interface Findings {
-  readonly checks: readonly (Omit<ReportCheck, 'evidence'> & { readonly evidence: ReportCheck['evidence']['rows'] })[];
-  /** Undefined where there is no day before. */
-  readonly changes?: { readonly with: string; readonly rows: readonly ReportChange[] } | undefined;
-}
-
 const GAPS_SHOWN = 300;
 const EVIDENCE_SHOWN = 100;
 const CHANGES_SHOWN = 300;
+/** More than that are not even counted. */
+const CHANGES_COUNTED = 10_000;
 const SILENT: Traffic = { packets: 0, bytes: 0, lines: 0, packetsAt: [], bytesAt: [], linesAt: [] };
 
-/** `days`: dates, at least one. Makes a temporary table `report_flows` where `ask` asks, and drops it. */
-export async function reportData(ask: Ask, days: readonly string[], findings: Findings): Promise<ReportData> {
-  const span = await spanOf(ask, days);
-  const traffic = await trafficOf(ask, days, span);
-  const hosts = await hostsOf(ask, days);
+/**
+ * Makes a temporary table `report_flows` in `database`, and drops it. `now`: milliseconds. `zone`: that times are shown in, by
+ * its IANA name.
+ */
+export async function reportData(
+  database: Database,
+  days: Days,
+  checks: readonly CheckResult[],
+  now: number,
+  zone: string,
+): Promise<ReportData> {
+  const holdings = await listHoldings(database, { days });
+  const span = spanOf(days, holdings);
+  const traffic = await trafficOf(database, days, span);
+  const hosts = [...new Set(holdings.map(({ host }) => host))].sort();
   try {
-    await makeFlows(ask, days);
-    const peers = await peersOf(ask, days);
+    await makeFlows(database, days);
+    const peers = await peersOf(database, days);
     return {
-      made: Date.now(),
-      zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      days: [...days].sort(),
+      made: now,
+      zone,
+      from: days.from,
+      to: days.to,
       qubes: hosts.map((host) => ({ host, ...(traffic.qubes.get(host) ?? SILENT), ...peers(host) })),
-      bundles: await bundlesOf(ask, days),
-      gaps: await gapsOf(ask, days),
-      checks: findings.checks.map((check) => ({ ...check, evidence: cut(check.evidence, EVIDENCE_SHOWN) })),
-      changes: findings.changes && changesOf(findings.changes),
+      bundles: holdings.map(bundleOf),
+      gaps: await gapsOf(database, days),
+      checks: checks.map(checkOf),
+      changes: await changesOf(database, days),
       timeline: { ...span, outside: traffic.outside },
-      flows: await flowsOf(ask),
+      flows: await flowsOf(database),
     };
   } finally {
-    await dropFlows(ask);
+    await dropFlows(database);
   }
 }
 
-function cut<Row>(rows: readonly Row[], shown: number): { rows: readonly Row[]; total: number } {
+function cut<Row>(rows: readonly Row[], shown: number): Part<Row> {
   return { rows: rows.slice(0, shown), total: rows.length };
 }
 
-/** Also those that sent nothing but a manifest. */
-async function hostsOf(ask: Ask, days: readonly string[]): Promise<string[]> {
-  const views = ['files', 'nft', 'manifests', 'gaps', 'flows'];
-  const each = views.map((view) => `SELECT host FROM ${view} WHERE ${during(days)}`);
-  const rows = await ask<{ host: string }>(`SELECT DISTINCT host FROM (${each.join(' UNION ALL ')}) ORDER BY host`);
-  return rows.map(({ host }) => host);
+function shortened(row: string | undefined): string | null {
+  return row === undefined ? null : shortRowName(row);
 }
 
-async function bundlesOf(ask: Ask, days: readonly string[]): Promise<readonly ReportBundle[]> {
-  const of = (view: string) => `FROM ${view} WHERE ${during(days)} GROUP BY host, date`;
-  return ask<ReportBundle>(`
-    SELECT host, date::VARCHAR AS day, since, until,
-      coalesce(savefiles, 0) AS savefiles, coalesce(packets, 0) AS packets, coalesce(bytes, 0) AS bytes,
-      coalesce(lines, 0) AS lines, coalesce(dropped, 0) AS dropped, coalesce(damaged, 0) AS damaged
-    FROM (SELECT host, date, epoch_ms(min(since))::DOUBLE AS since, epoch_ms(max(until))::DOUBLE AS until ${of('manifests')})
-    FULL JOIN (
-      SELECT host, date, count(*)::DOUBLE AS savefiles, sum(packets)::DOUBLE AS packets, sum(bytes)::DOUBLE AS bytes,
-        sum(dropped)::DOUBLE AS dropped, count(damage)::DOUBLE AS damaged ${of('files')}
-    ) USING (host, date)
-    FULL JOIN (SELECT host, date, count(*)::DOUBLE AS lines ${of('nft')}) USING (host, date)
-    ORDER BY host, date`);
+function millis(micros: number | undefined): number | null {
+  return micros === undefined ? null : micros / 1000;
 }
 
-async function gapsOf(ask: Ask, days: readonly string[]): Promise<ReportGaps> {
-  const rows = await ask<ReportGap>(`
+function bundleOf({
+  host,
+  date,
+  since,
+  until,
+  files,
+  packets,
+  bytes,
+  lines,
+  lost,
+  damaged,
+  encrypted,
+}: Holding): ReportBundle {
+  const counts = { savefiles: files, packets, bytes, lines, lost, damaged, encrypted };
+  return { host, day: date, since: millis(since), until: millis(until), ...counts };
+}
+
+function checkOf({ check, status, about, evidence }: CheckResult): ReportCheck {
+  const rows = evidence.map((row) => ({
+    host: row.host,
+    first: row.first / 1000,
+    client: row.client ?? null,
+    proto: row.proto ?? null,
+    remote: row.remote ?? null,
+    port: row.port ?? null,
+    name: row.name ?? null,
+    count: row.count,
+    bytes: row.bytes ?? null,
+    about: row.about,
+    row: shortened(row.row),
+  }));
+  return { check, status, about, evidence: cut(rows, EVIDENCE_SHOWN) };
+}
+
+async function gapsOf(database: Database, days: Days): Promise<ReportGaps> {
+  const rows = await database.rows(sql`
     FROM (
-      SELECT host, epoch_ms("from")::DOUBLE AS "from", epoch_ms("to")::DOUBLE AS "to", kind, coalesce(count, 0)::DOUBLE AS count, about
-      FROM gaps WHERE ${during(days)} ORDER BY "to" - "from" DESC, count DESC, "from", host LIMIT ${GAPS_SHOWN}
-    ) ORDER BY "from", host`);
-  const sums = await ask<GapSum>(`
-    SELECT kind, count(*)::DOUBLE AS times, coalesce(sum(count), 0)::DOUBLE AS count
+      SELECT host, epoch_ms("from") AS start, epoch_ms("to") AS stop, kind, coalesce(count, 0) AS count, about
+      FROM gaps WHERE ${during(days)} ORDER BY stop - start DESC, count DESC, start, host LIMIT ${GAPS_SHOWN}
+    ) ORDER BY start, host`);
+  const sums = await database.rows(sql`
+    SELECT kind, count(*) AS times, coalesce(sum(count), 0) AS count
     FROM gaps WHERE ${during(days)} GROUP BY kind ORDER BY kind`);
-  return { rows, total: sums.reduce((all, { times }) => all + times, 0), sums };
+  return {
+    rows: rows.map(gapOf),
+    total: sums.reduce((all, row) => all + number(row, 'times'), 0),
+    sums: sums.map((row) => ({ kind: kindOf(row), times: number(row, 'times'), count: number(row, 'count') })),
+  };
 }
 
-function changesOf({ with: day, rows }: NonNullable<Findings['changes']>): ReportData['changes'] {
+/** A time that is not known is one end of the other. */
+function gapOf(row: Row): ReportGap {
+  const [start, stop] = [optionalNumber(row, 'start'), optionalNumber(row, 'stop')];
+  return {
+    host: text(row, 'host'),
+    from: start ?? stop ?? null,
+    to: stop ?? start ?? null,
+    kind: kindOf(row),
+    count: number(row, 'count'),
+    about: optionalText(row, 'about') ?? '',
+  };
+}
+
+function kindOf(row: Row): GapKind {
+  const kinds: readonly GapKind[] = ['gap', 'lost', 'dropped', 'unlogged', 'missing', 'damaged'];
+  const found = text(row, 'kind');
+  const kind = kinds.find((each) => each === found);
+  if (kind === undefined) throw new Error(`unreachable: gaps of the kind ${found}`);
+  return kind;
+}
+
+/** Compared with the newest day before them that there is. */
+async function changesOf(database: Database, days: Days): Promise<ReportChanges | undefined> {
+  const [found] = await database.rows(sql`
+    SELECT CAST(max(date) AS VARCHAR) AS day FROM (SELECT date FROM flows UNION ALL SELECT date FROM nft)
+    WHERE date < CAST(${days.from} AS DATE)`);
+  const before = found && optionalText(found, 'day');
+  if (before === undefined) return undefined;
+  const { rows, more } = await listNovelties(database, { from: before, to: before }, days, CHANGES_COUNTED);
   const times = new Map<string, number>();
   for (const { kind } of rows) times.set(kind, (times.get(kind) ?? 0) + 1);
-  return { with: day, ...cut(rows, CHANGES_SHOWN), sums: [...times].map(([kind, each]) => ({ kind, times: each })) };
+  const sums = [...times].map(([kind, each]) => ({ kind, times: each }));
+  const changes = rows.map(({ first, row, ...rest }) => ({ ...rest, first: first / 1000, row: shortened(row) }));
+  return { with: before, ...cut(changes, CHANGES_SHOWN), more, sums };
 }

@@ -13,38 +13,41 @@ export interface ReportData {
   readonly made: number;
   /** The time zone that times are shown in, an IANA name. */
   readonly zone: string;
-  /** Dates, `2026-11-27`, oldest first; those of the bundles. */
-  readonly days: readonly string[];
+  /** The first and the last day of the bundles, `2026-11-27`. */
+  readonly from: string;
+  readonly to: string;
   readonly qubes: readonly ReportQube[];
   readonly bundles: readonly ReportBundle[];
   readonly gaps: ReportGaps;
   readonly checks: readonly ReportCheck[];
   /** Undefined where there is no day before. */
-  readonly changes?: ReportChanges | undefined;
+  readonly changes: ReportChanges | undefined;
   readonly timeline: ReportTimeline;
   readonly flows: ReportFlows;
 }
 
-/** What a bundle of a qube and a day holds, or one kind of it: savefiles or nft log. */
+/** What there is of a qube and a day. */
 export interface ReportBundle {
   readonly host: string;
   readonly day: string;
-  /** The time that it is about, by its manifests; null where none says so. */
+  /** The time that it is about: by its manifests, otherwise by its packets and lines. */
   readonly since: number | null;
   readonly until: number | null;
   readonly savefiles: number;
   readonly packets: number;
   /** Of the savefiles. */
   readonly bytes: number;
-  /** Lines of the nft log. */
+  /** Of the nft log. */
   readonly lines: number;
-  /** By the capture's own counters. */
-  readonly dropped: number;
-  /** Savefiles that could not be read to their end. */
+  /** Packets that a capture did not get or keep. */
+  readonly lost: number;
+  /** Files that could not be read to their end. */
   readonly damaged: number;
+  /** Bundles that could not be read. */
+  readonly encrypted: number;
 }
 
-/** The longest first. */
+/** The longest, in order of time. */
 export interface ReportGaps extends Part<ReportGap> {
   /** Over all of them. */
   readonly sums: readonly GapSum[];
@@ -59,8 +62,9 @@ export interface GapSum {
 /** A time in which something is not there that should be. */
 export interface ReportGap {
   readonly host: string;
-  readonly from: number;
-  readonly to: number;
+  /** null: not known. */
+  readonly from: number | null;
+  readonly to: number | null;
   readonly kind: GapKind;
   /** Packets, lines or files, as `kind` says; 0: not known. */
   readonly count: number;
@@ -81,27 +85,47 @@ export interface ReportCheck {
   readonly status: 'passed' | 'failed' | 'unknown';
   /** One sentence: what was looked for, or what was found. */
   readonly about: string;
-  /** All rows have the same keys, which head the columns. */
-  readonly evidence: Part<Evidence>;
+  readonly evidence: Part<ReportEvidence>;
 }
 
-export type Evidence = Readonly<Record<string, EvidenceValue>>;
-/** `at`: a time. */
-export type EvidenceValue = string | number | boolean | null | { readonly at: number };
+/** null: it has none. */
+export interface ReportEvidence {
+  readonly host: string;
+  readonly first: number;
+  readonly client: string | null;
+  readonly proto: string | null;
+  readonly remote: string | null;
+  readonly port: number | null;
+  readonly name: string | null;
+  /** How often, or how much was lost. */
+  readonly count: number;
+  readonly bytes: number | null;
+  readonly about: string;
+  /** Names the flow to `netlogs packets`. */
+  readonly row: string | null;
+}
 
-/** What the days have that the day before them had not, or the other way round. */
+/** What the days have that the day before them had not. */
 export interface ReportChanges extends Part<ReportChange> {
   /** The day compared with. */
   readonly with: string;
-  /** Over all of them. */
+  /** `total` are not all. */
+  readonly more: boolean;
+  /** Over `total`. */
   readonly sums: readonly { readonly kind: string; readonly times: number }[];
 }
 
 export interface ReportChange {
-  /** `new name`, `gone name`, `new address`, ... */
-  readonly kind: string;
   readonly host: string;
+  readonly client: string;
+  /** `name`, `address`, `port`. */
+  readonly kind: string;
   readonly value: string;
+  readonly first: number;
+  /** Flows, questions and nft lines with it. */
+  readonly times: number;
+  /** Names the first flow to `netlogs packets`. */
+  readonly row: string | null;
 }
 
 /** Sums over equal steps of time. */
@@ -159,6 +183,8 @@ export interface ReportFlows {
 }
 
 export interface ReportFlow {
+  /** Names it to `netlogs packets`. */
+  readonly row: string;
   readonly host: string;
   readonly first: number;
   readonly last: number;

@@ -1,5 +1,8 @@
 // The timeline: what span of time the days are about, in how long steps, and what each qube has in each of them.
-import { type Ask, during } from './ask.ts';
+import { type Database, number, text } from '../query/database.ts';
+import { type Days, during } from '../query/days.ts';
+import type { Holding } from '../query/holdings.ts';
+import { sql } from '../query/sql.ts';
 import type { ReportQube, ReportTimeline } from './report-data.ts';
 
 const MINUTE_MS = 60_000;
@@ -24,26 +27,20 @@ const STEPS_MS: readonly number[] = [
 /** A clock that was wrong makes times far away: what no manifest speaks of is looked for this near to its day only. */
 const NEAR_MS = 2 * DAY_MS;
 
-/** The sums of one qube, as ReportQube has them. */
-export type Traffic = Pick<ReportQube, 'packets' | 'bytes' | 'lines' | 'packetsAt' | 'bytesAt' | 'linesAt'>;
+type Span = Omit<ReportTimeline, 'outside'>;
+type Amounts = Pick<ReportQube, 'packets' | 'bytes' | 'lines'>;
 
-/** `outside` is not known yet. */
-export async function spanOf(ask: Ask, days: readonly string[]): Promise<Omit<ReportTimeline, 'outside'>> {
-  const when = during(days);
-  const sorted = days.map((day) => Date.parse(day)).sort((a, b) => a - b);
-  const [first, last] = [sorted[0] ?? 0, (sorted.at(-1) ?? 0) + DAY_MS];
-  const [low, high] = [first - NEAR_MS, last + NEAR_MS];
-  const [span] = await ask<{ from: number | null; to: number | null }>(`
-    SELECT min(low)::DOUBLE AS "from", max(high)::DOUBLE AS "to" FROM (
-      SELECT epoch_ms(min(since)) AS low, epoch_ms(max(until)) AS high FROM manifests WHERE ${when}
-      UNION ALL
-      SELECT min(time), max(time) FROM (
-        SELECT epoch_ms("first") AS time FROM files WHERE ${when}
-        UNION ALL SELECT epoch_ms("last") FROM files WHERE ${when}
-        UNION ALL SELECT epoch_ms(time) FROM nft WHERE ${when}
-      ) WHERE time BETWEEN ${low} AND ${high}
-    )`);
-  const [start, end] = [span?.from ?? first, span?.to ?? last];
+/** The sums of one qube, as ReportQube has them. */
+export type Traffic = Amounts & Pick<ReportQube, 'packetsAt' | 'bytesAt' | 'linesAt'>;
+
+/** All that is there of the days; the days themselves where nothing is. */
+export function spanOf(days: Days, holdings: readonly Holding[]): Span {
+  const [first, last] = [Date.parse(days.from), Date.parse(days.to) + DAY_MS];
+  const times = holdings.flatMap(({ bundles, since, until }) => {
+    const both = [since, until].flatMap((micros) => (micros === undefined ? [] : micros / 1000));
+    return bundles > 0 ? both : both.filter((time) => time >= first - NEAR_MS && time <= last + NEAR_MS);
+  });
+  const [start, end] = times.length > 0 ? [Math.min(...times), Math.max(...times)] : [first, last];
   const stepMs =
     STEPS_MS.find((each) => (end - start) / each < MOST_STEPS - 1) ?? wholeDays((end - start) / MOST_STEPS);
   const from = Math.floor(start / stepMs) * stepMs;
@@ -54,47 +51,63 @@ function wholeDays(ms: number): number {
   return Math.ceil(ms / DAY_MS) * DAY_MS;
 }
 
-type Amounts = Pick<ReportQube, 'packets' | 'bytes' | 'lines'>;
-
 interface Sums extends Amounts {
   readonly host: string;
-  /** Of the timeline; below 0 or from `steps` on: outside. */
+  /** Of the timeline; -1 or `steps`: outside. */
   readonly step: number;
 }
 
 /** By host, and how many packets and lines are outside. */
 export async function trafficOf(
-  ask: Ask,
-  days: readonly string[],
-  { from, stepMs, steps }: Omit<ReportTimeline, 'outside'>,
+  database: Database,
+  days: Days,
+  { from, stepMs, steps }: Span,
 ): Promise<{ readonly qubes: ReadonlyMap<string, Traffic>; readonly outside: number }> {
-  const step = `greatest(-1, least(${steps}, floor((epoch_ms(time) - ${from}) / ${stepMs})))`;
-  const rows = await ask<Sums>(`
-    SELECT host, ${step}::DOUBLE AS step, count(*)::DOUBLE AS packets, sum(len)::DOUBLE AS bytes, 0::DOUBLE AS lines
-    FROM packets WHERE ${during(days)} GROUP BY ALL
+  const step = sql`greatest(-1, least(${steps}, floor((epoch_ms(time) - ${from}) / ${stepMs}))) AS step`;
+  const rows = await database.rows(sql`
+    SELECT host, ${step}, count(*) AS packets, sum(len) AS bytes, 0 AS lines FROM packets WHERE ${during(days)} GROUP BY ALL
     UNION ALL
-    SELECT host, ${step}::DOUBLE AS step, 0::DOUBLE, 0::DOUBLE, count(*)::DOUBLE FROM nft WHERE ${during(days)} GROUP BY ALL`);
-  let outside = 0;
-  const qubes = new Map<string, Traffic>();
-  for (const host of new Set(rows.map((row) => row.host))) {
-    const these = rows.filter((row) => row.host === host);
-    for (const { step: at, packets, lines } of these) if (at < 0 || at >= steps) outside += packets + lines;
-    const total = (key: keyof Amounts) => these.reduce((sum, row) => sum + row[key], 0);
-    const series = (key: keyof Amounts) =>
-      total(key) > 0 ? Array.from({ length: steps }, (_, at) => sumAt(these, at, key)) : [];
-    qubes.set(host, {
-      packets: total('packets'),
-      bytes: total('bytes'),
-      lines: total('lines'),
-      packetsAt: series('packets'),
-      bytesAt: series('bytes'),
-      linesAt: series('lines'),
-    });
-  }
-  return { qubes, outside };
+    SELECT host, ${step}, 0, 0, count(*) FROM nft WHERE ${during(days)} GROUP BY ALL`);
+  const sums = rows.map(
+    (row): Sums => ({
+      host: text(row, 'host'),
+      step: number(row, 'step'),
+      packets: number(row, 'packets'),
+      bytes: number(row, 'bytes'),
+      lines: number(row, 'lines'),
+    }),
+  );
+  const outside = sums.filter((row) => row.step < 0 || row.step >= steps);
+  const hosts = new Set(sums.map(({ host }) => host));
+  return {
+    qubes: new Map(
+      [...hosts].map((host) => [
+        host,
+        trafficIn(
+          sums.filter((row) => row.host === host),
+          steps,
+        ),
+      ]),
+    ),
+    outside: outside.reduce((sum, { packets, lines }) => sum + packets + lines, 0),
+  };
 }
 
-/** A step has a row of packets and one of lines at most. */
-function sumAt(rows: readonly Sums[], step: number, key: keyof Amounts): number {
-  return rows.reduce((sum, row) => (row.step === step ? sum + row[key] : sum), 0);
+function trafficIn(sums: readonly Sums[], steps: number): Traffic {
+  const total = (key: keyof Amounts): number => sums.reduce((sum, row) => sum + row[key], 0);
+  const series = (key: keyof Amounts): number[] => {
+    if (total(key) === 0) return [];
+    const values = Array.from({ length: steps }, () => 0);
+    // A step has a row of packets and one of lines at most.
+    for (const row of sums) if (row.step in values && row[key] > 0) values[row.step] = row[key];
+    return values;
+  };
+  return {
+    packets: total('packets'),
+    bytes: total('bytes'),
+    lines: total('lines'),
+    packetsAt: series('packets'),
+    bytesAt: series('bytes'),
+    linesAt: series('lines'),
+  };
 }

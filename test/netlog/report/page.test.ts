@@ -54,11 +54,11 @@ describe.each([1440, 390])('at %i pixels', (width) => {
       expect(headings).toEqual([
         '2 checks failed',
         'Something is missing',
-        '4 changes since 2026-11-26',
+        '4 new since 2026-11-26',
         'Timeline',
         'Checks',
         'Gaps and losses',
-        'Changes since 2026-11-26',
+        'New since 2026-11-26',
         'Names and addresses',
         'Flows',
         'Bundles',
@@ -238,8 +238,8 @@ describe('the checks', () => {
       'vpn',
       'ipv6',
     ]);
-    expect(await column(page, 'What the check dns saw', 'Dst')).toEqual(['9.9.9.9', '9.9.9.9']);
-    expect(await column(page, 'What the check dns saw', 'Time')).toEqual(['26 Nov 16:30:00', '26 Nov 16:30:36']);
+    expect(await column(page, 'What the check dns saw', 'To')).toEqual(['9.9.9.9:53', '9.9.9.9:53']);
+    expect(await column(page, 'What the check dns saw', 'First')).toEqual(['26 Nov 16:30:00', '26 Nov 16:30:36']);
     await page.getByText('119 more are not on this page.').waitFor();
   });
 
@@ -248,7 +248,7 @@ describe('the checks', () => {
       ...data,
       checks: data.checks.map((check) => ({ ...check, status: 'passed' as const })),
       gaps: { rows: [], total: 0, sums: [] },
-      changes: { with: '2026-11-26', rows: [], total: 0, sums: [] },
+      changes: { with: '2026-11-26', rows: [], total: 0, more: false, sums: [] },
     };
     const { page, complaints } = await reader.open(renderReport(calm));
     expect(await page.locator('#summary h2').allInnerTexts()).toEqual([

@@ -106,8 +106,10 @@ export function sampleFlows(count: number): ReportFlow[] {
   const rows = Array.from({ length: count }, (_, at): ReportFlow => {
     const first = FROM + Math.round(next() * STEPS * STEP_MS * 0.9);
     const udp = next() < 0.3;
+    const host = at % 3 === 0 ? 'sys-dns' : 'sys-vpn';
     return {
-      host: at % 3 === 0 ? 'sys-dns' : 'sys-vpn',
+      row: `${host}/1127/${(at * 7919 + 2 ** 51).toString(36)}`,
+      host,
       first,
       last: first + Math.round(next() ** 3 * HOUR_MS),
       proto: udp ? 'UDP' : 'TCP',
@@ -151,13 +153,16 @@ const GAPS: readonly ReportGap[] = [
   },
 ];
 
+const NOTHING = { client: null, proto: null, remote: null, port: null, name: null, bytes: null, row: null };
+
 /** A calm day with one leak and three losses. */
 export function sampleData(): ReportData {
   const flows = sampleFlows(400);
   return {
     made: Date.UTC(2026, 10, 27, 8, 12, 30),
     zone: 'Europe/Berlin',
-    days: ['2026-11-27'],
+    from: '2026-11-27',
+    to: '2026-11-27',
     qubes: [traffic('sys-dns', 3, 2e5), lines('sys-firewall', 5), lines('sys-net', 6), traffic('sys-vpn', 4, 6e7)],
     bundles: ['sys-dns', 'sys-firewall', 'sys-net', 'sys-vpn'].map((host, at) => ({
       host,
@@ -168,8 +173,9 @@ export function sampleData(): ReportData {
       packets: at % 3 === 0 ? 412_993 : 0,
       bytes: at % 3 === 0 ? 41_239_112 : 0,
       lines: at % 3 === 0 ? 0 : 8172,
-      dropped: at === 0 ? 1284 : 0,
+      lost: at === 0 ? 1284 : 0,
       damaged: 0,
+      encrypted: 0,
     })),
     gaps: {
       rows: GAPS,
@@ -186,24 +192,19 @@ export function sampleData(): ReportData {
         status: 'failed',
         about: 'Plain DNS went past the resolver.',
         evidence: {
-          rows: [
-            {
-              qube: 'sys-net',
-              time: { at: FROM + 13 * HOUR_MS },
-              src: '10.137.0.10',
-              dst: '9.9.9.9',
-              dport: 53,
-              name: 'example.org',
-            },
-            {
-              qube: 'sys-net',
-              time: { at: FROM + 13.01 * HOUR_MS },
-              src: '10.137.0.10',
-              dst: '9.9.9.9',
-              dport: 53,
-              name: null,
-            },
-          ],
+          rows: [13, 13.01].map((hour, each) => ({
+            ...NOTHING,
+            host: 'sys-net',
+            first: FROM + hour * HOUR_MS,
+            client: '10.137.0.10',
+            proto: 'UDP',
+            remote: '9.9.9.9',
+            port: 53,
+            name: each === 0 ? 'example.org' : null,
+            count: 1 + each,
+            about: 'forwarded',
+            row: each === 0 ? 'sys-net/1127/2gosa7pa2g' : null,
+          })),
           total: 2,
         },
       },
@@ -218,7 +219,10 @@ export function sampleData(): ReportData {
         check: 'capture',
         status: 'failed',
         about: 'Captures have gaps and drops.',
-        evidence: { rows: [{ qube: 'sys-dns', kind: 'dropped', count: 1284 }], total: 120 },
+        evidence: {
+          rows: [{ ...NOTHING, host: 'sys-dns', first: FROM, count: 1284, about: 'packets dropped' }],
+          total: 120,
+        },
       },
       {
         check: 'verify',
@@ -229,17 +233,26 @@ export function sampleData(): ReportData {
     ],
     changes: {
       with: '2026-11-26',
+      more: false,
       rows: [
-        { kind: 'new name', host: 'sys-dns', value: 'telemetry.vendor.example' },
-        { kind: 'new name', host: 'sys-dns', value: 'ads.vendor.example' },
-        { kind: 'new address', host: 'sys-vpn', value: '203.0.113.42' },
-        { kind: 'new port', host: 'sys-vpn', value: 'TCP 8443' },
-      ],
+        ['sys-dns', 'name', 'telemetry.vendor.example'],
+        ['sys-dns', 'name', 'ads.vendor.example'],
+        ['sys-vpn', 'address', '203.0.113.42'],
+        ['sys-vpn', 'port', 'TCP 8443'],
+      ].map(([host = '', kind = '', value = ''], each) => ({
+        host,
+        client: '10.137.0.10',
+        kind,
+        value,
+        first: FROM + each * HOUR_MS,
+        times: 1 + each,
+        row: `${host}/1127/a${each}`,
+      })),
       total: 4,
       sums: [
-        { kind: 'new name', times: 2 },
-        { kind: 'new address', times: 1 },
-        { kind: 'new port', times: 1 },
+        { kind: 'name', times: 2 },
+        { kind: 'address', times: 1 },
+        { kind: 'port', times: 1 },
       ],
     },
     timeline: { from: FROM, stepMs: STEP_MS, steps: STEPS, outside: 3 },

@@ -129,6 +129,7 @@ export class Chart {
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
     for (const { from, to, kind } of this.#options.gaps) {
+      if (from === null || to === null) continue;
       const left = Math.round(valToPos(from / 1000, 'x', true));
       const width = Math.round(valToPos(to / 1000, 'x', true)) - left;
       ctx.fillStyle = fill(lookOf(kind));

@@ -1,5 +1,6 @@
 // The checks with what they saw; those that failed come first, and open.
-import type { Evidence, EvidenceValue, ReportCheck, ReportData } from '../report-data.ts';
+import type { ReportCheck, ReportData, ReportEvidence } from '../report-data.ts';
+import { endpoint, name, number, rowName, sentence, size, time, word } from './columns.ts';
 import { element, section } from './element.ts';
 import { Clock, count } from './format.ts';
 import { type Column, Table } from './table.ts';
@@ -23,16 +24,16 @@ export function checks(data: ReportData): HTMLElement {
 }
 
 function one({ check, status, about, evidence }: ReportCheck, clock: Clock): HTMLElement {
-  const { mood, word } = MARKS[status];
+  const { mood, word: said } = MARKS[status];
   const head = [
-    element('span', { class: `mark ${mood}` }, word),
+    element('span', { class: `mark ${mood}` }, said),
     element('strong', {}, check),
     element('span', {}, about),
   ];
-  const [first] = evidence.rows;
-  if (first === undefined) return element('div', { class: 'check' }, ...head);
-  const columns = Object.keys(first).map((key) => column(key, first[key] ?? null, clock));
-  const table = new Table<Evidence>({ caption: `What the check ${check} saw`, columns, rows: evidence.rows });
+  if (evidence.rows.length === 0) return element('div', { class: 'check' }, ...head);
+  // Most checks have nothing to say in some column.
+  const columns = columnsOf(clock).filter(({ text }) => evidence.rows.some((row) => text(row) !== ''));
+  const table = new Table<ReportEvidence>({ caption: `What the check ${check} saw`, columns, rows: evidence.rows });
   const left = evidence.total - evidence.rows.length;
   const note = left > 0 ? [element('p', { class: 'note' }, `${count(left)} more are not on this page.`)] : [];
   const details = element('details', {}, element('summary', { class: 'check' }, ...head), table.element, ...note);
@@ -40,23 +41,25 @@ function one({ check, status, about, evidence }: ReportCheck, clock: Clock): HTM
   return details;
 }
 
-function column(key: string, sample: EvidenceValue, clock: Clock): Column<Evidence> {
-  const title = key.charAt(0).toUpperCase() + key.slice(1).replaceAll('_', ' ');
-  return {
-    title,
-    text: (row) => written(row[key] ?? null, clock),
-    value: (row) => plain(row[key] ?? null),
-    ...(typeof sample === 'number' && { kind: 'number' }),
-  };
-}
-
-function written(value: EvidenceValue, clock: Clock): string {
-  if (value === null) return '';
-  if (typeof value === 'object') return clock.full(value.at);
-  return String(value);
-}
-
-function plain(value: EvidenceValue): number | string | null {
-  if (typeof value === 'boolean') return String(value);
-  return typeof value === 'object' && value !== null ? value.at : value;
+function columnsOf(clock: Clock): readonly Column<ReportEvidence>[] {
+  return [
+    word('Qube', ({ host }) => host),
+    time('First', ({ first }) => first, clock),
+    endpoint(
+      'Client',
+      ({ client }) => client,
+      () => null,
+    ),
+    word('Protocol', ({ proto }) => proto),
+    endpoint(
+      'To',
+      ({ remote }) => remote,
+      ({ port }) => port,
+    ),
+    name('Name', (row) => row.name),
+    number('Count', (row) => row.count),
+    size('Bytes', ({ bytes }) => bytes),
+    sentence('About', ({ about }) => about),
+    rowName(({ row }) => row),
+  ];
 }

@@ -1,7 +1,8 @@
 // The flows: a search over those that have a row and over the sums of the rest, which it says there is.
 import type { ReportData, ReportFlow, ReportFlows, ReportRest } from '../report-data.ts';
-import { type Content, element, identifier, section } from './element.ts';
-import { bytes, Clock, count, counted, duration } from './format.ts';
+import { endpoint, name, number, rowName, size, time, took, word } from './columns.ts';
+import { type Content, element, section } from './element.ts';
+import { bytes, Clock, count, counted } from './format.ts';
 import { Table } from './table.ts';
 
 const ALL = '';
@@ -58,11 +59,17 @@ export class Flows {
   }
 }
 
-/** That not all have a row. */
+/** That not all have a row, and what a row's name is for. */
 function told({ rows, total }: ReportFlows): Content[] {
-  if (rows.length === total) return [];
-  const text = `${counted(total, 'flow')}. The ${count(rows.length)} with most bytes are listed; the rest is summed below.`;
-  return [element('p', {}, text)];
+  const all = `${counted(total, 'flow')}. The ${count(rows.length)} with most bytes are listed; the rest is summed below.`;
+  const hint = element(
+    'p',
+    { class: 'note' },
+    'For the packets of a flow: ',
+    element('code', {}, 'netlogs packets ROW'),
+    '.',
+  );
+  return [...(rows.length < total ? [element('p', {}, all)] : []), ...(total > 0 ? [hint] : [])];
 }
 
 function flowTable({ rows }: ReportFlows, clock: Clock): Table<ReportFlow> {
@@ -72,30 +79,24 @@ function flowTable({ rows }: ReportFlows, clock: Clock): Table<ReportFlow> {
     sorted: { column: 'Bytes', descending: true },
     nothing: 'No flow is like that.',
     columns: [
-      { title: 'Qube', kind: 'short', text: ({ host }) => host },
-      { title: 'First', kind: 'short', text: ({ first }) => clock.full(first), value: ({ first }) => first },
-      {
-        title: 'Took',
-        kind: 'number',
-        text: (row) => duration(row.last - row.first),
-        value: (row) => row.last - row.first,
-      },
-      { title: 'Name', kind: 'wide', text: ({ name }) => name ?? '', cell: ({ name }) => identifier(name ?? '') },
-      {
-        title: 'To',
-        kind: 'wide',
-        text: ({ dst, dport }) => endpoint(dst, dport),
-        cell: ({ dst, dport }) => address(endpoint(dst, dport)),
-      },
-      {
-        title: 'From',
-        kind: 'wide',
-        text: ({ src, sport }) => endpoint(src, sport),
-        cell: ({ src, sport }) => address(endpoint(src, sport)),
-      },
-      { title: 'Protocol', text: ({ proto }) => proto },
-      { title: 'Packets', kind: 'number', text: ({ packets }) => count(packets), value: ({ packets }) => packets },
-      { title: 'Bytes', kind: 'number', text: (row) => bytes(sum(row)), value: sum, cell: directions },
+      word('Qube', ({ host }) => host),
+      time('First', ({ first }) => first, clock),
+      took(({ first, last }) => last - first),
+      name('Name', (row) => row.name),
+      endpoint(
+        'To',
+        ({ dst }) => dst,
+        ({ dport }) => dport,
+      ),
+      endpoint(
+        'From',
+        ({ src }) => src,
+        ({ sport }) => sport,
+      ),
+      word('Protocol', ({ proto }) => proto),
+      number('Packets', ({ packets }) => packets),
+      { ...size('Bytes', sum), cell: directions },
+      rowName(({ row }) => row),
     ],
   });
 }
@@ -109,16 +110,6 @@ function directions(row: ReportFlow): HTMLElement {
   return element('span', { title }, bytes(sum(row)));
 }
 
-function endpoint(address: string, port: number | null): string {
-  if (port === null) return address;
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** An IPv4 address has room on one line. */
-function address(text: string): HTMLElement {
-  return text.startsWith('[') ? identifier(text) : element('span', { class: 'short' }, text);
-}
-
 function restTable(rows: readonly ReportRest[]): Table<ReportRest> {
   return new Table<ReportRest>({
     caption: 'The other flows, summed for each qube and name',
@@ -126,11 +117,11 @@ function restTable(rows: readonly ReportRest[]): Table<ReportRest> {
     sorted: { column: 'Bytes', descending: true },
     nothing: 'No sum is like that.',
     columns: [
-      { title: 'Qube', kind: 'short', text: ({ host }) => host },
-      { title: 'Name or address', kind: 'wide', text: ({ value }) => value, cell: ({ value }) => identifier(value) },
-      { title: 'Flows', kind: 'number', text: ({ flows }) => count(flows), value: ({ flows }) => flows },
-      { title: 'Packets', kind: 'number', text: ({ packets }) => count(packets), value: ({ packets }) => packets },
-      { title: 'Bytes', kind: 'number', text: (row) => bytes(row.bytes), value: (row) => row.bytes },
+      word('Qube', ({ host }) => host),
+      name('Name or address', ({ value }) => value),
+      number('Flows', ({ flows }) => flows),
+      number('Packets', ({ packets }) => packets),
+      size('Bytes', (row) => row.bytes),
     ],
   });
 }

@@ -15,7 +15,7 @@ const SECTIONS = {
   timeline: 'Timeline',
   checks: 'Checks',
   gaps: 'Gaps',
-  changes: 'Changes',
+  changes: 'New',
   names: 'Names',
   flows: 'Flows',
   bundles: 'Bundles',
@@ -26,7 +26,7 @@ const timeline = new Timeline(data);
 const flows = new Flows(data);
 const links = Object.entries(SECTIONS).map(([id, text]) => element('a', { href: `#${id}` }, text));
 
-document.title = `Network log ${[...new Set([data.days[0], data.days.at(-1)])].join(' to ')}`;
+document.title = `Network log ${[...new Set([data.from, data.to])].join(' to ')}`;
 document.body.prepend(
   element('a', { href: '#flows', class: 'skip' }, 'To the flows'),
   element(

@@ -1,21 +1,31 @@
 // The sections that are one table each: what is new, what is missing, and the bundles that all of it was read from.
 import type { ReportBundle, ReportChange, ReportData, ReportGap } from '../report-data.ts';
+import { endpoint, name, number, rowName, sentence, size, time, took, word } from './columns.ts';
 import { type Content, element, section } from './element.ts';
-import { bytes, Clock, count, duration } from './format.ts';
+import { Clock, count } from './format.ts';
 import { titleOf } from './gaps.ts';
 import { Table } from './table.ts';
 
-export function changes({ changes }: ReportData): HTMLElement {
-  const title = changes === undefined ? 'Changes' : `Changes since ${changes.with}`;
-  if (changes === undefined) return section('changes', title, note('There is no day before to compare with.'));
+export function changes({ changes, zone }: ReportData): HTMLElement {
+  if (changes === undefined) return section('changes', 'Changes', note('There is no day before to compare with.'));
+  const title = `New since ${changes.with}`;
   if (changes.total === 0) return section('changes', title, note('No new name, address or port.'));
+  const clock = new Clock(zone);
   const table = new Table<ReportChange>({
     caption: title,
     rows: changes.rows,
     columns: [
-      { title: 'Qube', kind: 'short', text: ({ host }) => host },
-      { title: 'What', kind: 'short', text: ({ kind }) => kind },
-      { title: 'Value', kind: 'wide', text: ({ value }) => value },
+      word('Qube', ({ host }) => host),
+      endpoint(
+        'Client',
+        ({ client }) => client,
+        () => null,
+      ),
+      word('What', ({ kind }) => kind),
+      name('Value', ({ value }) => value),
+      time('First', ({ first }) => first, clock),
+      number('Times', ({ times }) => times),
+      rowName(({ row }) => row),
     ],
   });
   return section('changes', title, table.element, ...more(changes.total - changes.rows.length));
@@ -28,23 +38,13 @@ export function gaps({ gaps, zone }: ReportData): HTMLElement {
     caption: 'Gaps and losses',
     rows: gaps.rows,
     columns: [
-      { title: 'Qube', kind: 'short', text: ({ host }) => host },
-      { title: 'What', kind: 'short', text: ({ kind }) => titleOf(kind) },
-      { title: 'From', text: ({ from }) => clock.full(from), value: ({ from }) => from },
-      { title: 'To', text: ({ to }) => clock.full(to), value: ({ to }) => to },
-      {
-        title: 'Took',
-        kind: 'number',
-        text: ({ from, to }) => duration(to - from),
-        value: ({ from, to }) => to - from,
-      },
-      {
-        title: 'Count',
-        kind: 'number',
-        text: (row) => (row.count > 0 ? count(row.count) : ''),
-        value: (row) => row.count,
-      },
-      { title: 'About', kind: 'wide', text: ({ about }) => about },
+      word('Qube', ({ host }) => host),
+      word('What', ({ kind }) => titleOf(kind)),
+      time('From', ({ from }) => from, clock),
+      time('To', ({ to }) => to, clock),
+      took(({ from, to }) => (from === null || to === null ? null : to - from)),
+      number('Count', (row) => (row.count > 0 ? row.count : null)),
+      sentence('About', ({ about }) => about),
     ],
   });
   return section('gaps', 'Gaps and losses', table.element, ...more(gaps.total - gaps.rows.length));
@@ -52,33 +52,28 @@ export function gaps({ gaps, zone }: ReportData): HTMLElement {
 
 export function bundles({ bundles, zone }: ReportData): HTMLElement {
   const clock = new Clock(zone);
-  const number = (title: string, value: (row: ReportBundle) => number, text: (value: number) => string = count) => ({
-    title,
-    kind: 'number' as const,
-    text: (row: ReportBundle) => text(value(row)),
-    value,
-  });
   const table = new Table<ReportBundle>({
     caption: 'Bundles',
     rows: bundles,
+    nothing: 'There are none.',
     columns: [
-      { title: 'Qube', kind: 'short', text: ({ host }) => host },
-      { title: 'Day', text: ({ day }) => day },
-      { title: 'About', kind: 'wide', text: (row) => interval(row, clock), value: ({ since }) => since },
+      word('Qube', ({ host }) => host),
+      word('Day', ({ day }) => day),
+      { ...sentence('About', (row) => interval(row, clock)), value: ({ since }) => since },
       number('Savefiles', ({ savefiles }) => savefiles),
-      number('Size', (row) => row.bytes, bytes),
+      size('Size', (row) => row.bytes),
       number('Packets', ({ packets }) => packets),
-      number('Dropped', ({ dropped }) => dropped),
+      number('Lost', ({ lost }) => lost),
       number('Damaged', ({ damaged }) => damaged),
       number('nft lines', ({ lines }) => lines),
+      number('Encrypted', ({ encrypted }) => encrypted),
     ],
   });
   return section('bundles', 'Bundles', table.element);
 }
 
-/** What a manifest says; without one nobody knows. */
-function interval({ since, until }: ReportBundle, clock: Clock): string {
-  return since === null || until === null ? '' : clock.span(since, until);
+function interval({ since, until }: ReportBundle, clock: Clock): string | null {
+  return since === null || until === null ? null : clock.span(since, until);
 }
 
 function note(text: string): HTMLElement {

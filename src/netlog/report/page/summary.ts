@@ -5,6 +5,9 @@ import { type Content, element } from './element.ts';
 import { Clock, count, counted } from './format.ts';
 import { inWords } from './gaps.ts';
 
+/** More than one of a kind of change. */
+const NOUNS: Readonly<Record<string, string>> = { name: 'names', address: 'addresses', port: 'ports' };
+
 type Mood = 'good' | 'bad' | 'unsure';
 
 export function summary(data: ReportData): HTMLElement {
@@ -12,9 +15,8 @@ export function summary(data: ReportData): HTMLElement {
 }
 
 /** `27 Nov 2026`'s page: its heading and the line below. */
-export function title({ days, qubes, timeline, made, zone }: ReportData): HTMLElement {
+export function title({ from, to, qubes, timeline, made, zone }: ReportData): HTMLElement {
   const clock = new Clock(zone);
-  const [first = '', last = first] = [days[0], days.at(-1)];
   const end = timeline.from + timeline.steps * timeline.stepMs;
   const facts = [
     counted(qubes.length, 'qube'),
@@ -25,7 +27,7 @@ export function title({ days, qubes, timeline, made, zone }: ReportData): HTMLEl
   return element(
     'div',
     { class: 'title' },
-    element('h1', {}, `Network log of ${first === last ? first : `${first} to ${last}`}`),
+    element('h1', {}, `Network log of ${from === to ? from : `${from} to ${to}`}`),
     element('p', { class: 'note' }, facts.join(' · ')),
   );
 }
@@ -49,6 +51,9 @@ function leaks({ checks }: ReportData): HTMLElement {
 
 function losses({ gaps, bundles }: ReportData): HTMLElement {
   if (bundles.length === 0 && gaps.total === 0) return card('unsure', 'Nothing was read');
+  const unread = bundles.filter(({ encrypted, savefiles, lines }) => encrypted > 0 && savefiles + lines === 0);
+  if (gaps.total === 0 && unread.length > 0)
+    return card('unsure', 'Not all was read', line(`Encrypted: ${unread.map(({ host }) => host).join(', ')}`));
   if (gaps.total === 0) return card('good', 'Nothing was lost', line('No gap, no drop, no damage'));
   const parts = gaps.sums.map((sum) => element('li', {}, inWords(sum)));
   const more = element('a', { href: '#gaps' }, 'See when');
@@ -58,9 +63,9 @@ function losses({ gaps, bundles }: ReportData): HTMLElement {
 function changes({ changes }: ReportData): HTMLElement {
   if (changes === undefined) return card('unsure', 'No day to compare with');
   if (changes.total === 0) return card('good', 'Nothing new', line(`Compared with ${changes.with}`));
-  const parts = changes.sums.map(({ kind, times }) => element('li', {}, `${kind}: ${count(times)}`));
+  const parts = changes.sums.map(({ kind, times }) => element('li', {}, counted(times, kind, NOUNS[kind])));
   const more = element('a', { href: '#changes' }, 'See what');
-  const answer = `${counted(changes.total, 'change')} since ${changes.with}`;
+  const answer = `${changes.more ? 'More than ' : ''}${count(changes.total)} new since ${changes.with}`;
   return card('unsure', answer, element('ul', {}, ...parts), more);
 }
 

@@ -2,8 +2,9 @@
 // table by the hour.
 import type { ReportData, ReportGap, ReportQube, ReportTimeline } from '../report-data.ts';
 import { Chart } from './chart.ts';
+import { number, size, time, word } from './columns.ts';
 import { type Content, element, section } from './element.ts';
-import { bytes, Clock, count, counted, short } from './format.ts';
+import { bytes, Clock, counted, short } from './format.ts';
 import { lookOf, shortly } from './gaps.ts';
 import { Table } from './table.ts';
 
@@ -105,15 +106,17 @@ class Panel {
 
   /** The sums of a step and what was amiss in it, or the sums of all. */
   #say(step: number | undefined): void {
-    const { from, stepMs, steps } = this.#timeline;
+    const { from: first, stepMs, steps } = this.#timeline;
     if (step === undefined || step >= steps) {
       this.#said.replaceChildren(this.#sums(this.#qube));
       return;
     }
-    const [start, end] = [from + step * stepMs, from + (step + 1) * stepMs];
+    const [start, end] = [first + step * stepMs, first + (step + 1) * stepMs];
     const { packetsAt, bytesAt, linesAt } = this.#qube;
     const sums = { packets: packetsAt[step] ?? 0, bytes: bytesAt[step] ?? 0, lines: linesAt[step] ?? 0 };
-    const amiss = this.#gaps.filter((gap) => gap.from < end && gap.to >= start).map(shortly);
+    const amiss = this.#gaps
+      .filter(({ from, to }) => from !== null && to !== null && from < end && to >= start)
+      .map(shortly);
     const parts = [this.#clock.span(start, end), this.#sums(sums), ...new Set(amiss)];
     this.#said.replaceChildren(parts.join(' · '));
   }
@@ -160,11 +163,11 @@ function byHour(qubes: readonly ReportQube[], { from, stepMs, steps }: ReportTim
     caption: 'Bytes, packets and nft lines of each qube by the hour',
     rows: [...rows.values()],
     columns: [
-      { title: 'Qube', kind: 'short', text: ({ host }) => host },
-      { title: 'From', text: (row) => clock.full(row.from), value: (row) => row.from },
-      { title: 'Bytes', kind: 'number', text: (row) => bytes(row.bytes), value: (row) => row.bytes },
-      { title: 'Packets', kind: 'number', text: (row) => count(row.packets), value: (row) => row.packets },
-      { title: 'nft lines', kind: 'number', text: (row) => count(row.lines), value: (row) => row.lines },
+      word('Qube', ({ host }) => host),
+      time('From', (row) => row.from, clock),
+      size('Bytes', (row) => row.bytes),
+      number('Packets', ({ packets }) => packets),
+      number('nft lines', ({ lines }) => lines),
     ],
   });
   return table.element;
