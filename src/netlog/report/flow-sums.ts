@@ -21,22 +21,26 @@ const REST_SHOWN = 400;
 /** Of each qube's lists. */
 const PEERS_SHOWN = 12;
 
-/** Makes the temporary table `report_flows` that the other functions of this file read. `rank` 1 has most bytes. */
+/**
+ * Makes the temporary table `report_flows` that the other functions of this file read. `near`: the flow that is counted,
+ * `named`: the one of the same NAT that has a name. `rank` 1 has most bytes. Names are joined where they are needed: a million
+ * long ones would not fit into the memory that the index has.
+ */
 export async function makeFlows(database: Database, days: Days): Promise<void> {
   await database.rows(sql`
     CREATE OR REPLACE TEMP TABLE report_flows AS
-    WITH whole AS (SELECT * FROM flows WHERE ${during(days)}),
-    joined AS (
-      SELECT unnest(arg_min(whole, (first, flow))), max(name) AS any_name FROM whole WHERE nat IS NOT NULL GROUP BY host, date, nat
-    ),
-    once AS (
-      SELECT * FROM whole WHERE nat IS NULL
-      UNION ALL
-      SELECT * EXCLUDE (any_name) REPLACE (coalesce(name, any_name) AS name) FROM joined
+    WITH ends AS (
+      SELECT host, date, nat, flow AS near, flow AS named, name IS NOT NULL AS known, first, dst,
+        packets_forward + packets_back AS packets, bytes_forward + bytes_back AS bytes
+      FROM flows WHERE ${during(days)}
+    ), joined AS (
+      SELECT unnest(arg_min(ends, (first, near))), arg_min(named, (NOT known, first, near)) AS best
+      FROM ends WHERE nat IS NOT NULL GROUP BY host, date, nat
+    ), once AS (
+      SELECT * FROM ends WHERE nat IS NULL
+      UNION ALL SELECT * EXCLUDE (best) REPLACE (best AS named) FROM joined
     )
-    SELECT host, date, flow, proto, src, sport, dst, dport, name, first, last, bytes_forward, bytes_back,
-      packets_forward + packets_back AS packets, bytes_forward + bytes_back AS bytes,
-      row_number() OVER (ORDER BY bytes_forward + bytes_back DESC, first, host, date, flow) AS rank
+    SELECT host, date, near, named, dst, packets, bytes, row_number() OVER (ORDER BY bytes DESC, first, host, date, near) AS rank
     FROM once`);
 }
 
@@ -46,13 +50,15 @@ export async function dropFlows(database: Database): Promise<void> {
 
 export async function flowsOf(database: Database): Promise<ReportFlows> {
   const rows = await database.rows(sql`
-    SELECT * REPLACE (CAST(date AS VARCHAR) AS date, epoch_ms(first) AS first, epoch_ms(last) AS last)
-    FROM report_flows WHERE rank <= ${FLOWS_SHOWN} ORDER BY rank`);
-  const after = sql`FROM report_flows WHERE rank > ${FLOWS_SHOWN}`;
+    SELECT f.* REPLACE (CAST(f.date AS VARCHAR) AS date, epoch_ms(f.first) AS first, epoch_ms(f.last) AS last), e.packets,
+      o.name AS best_name
+    FROM report_flows e JOIN flows f ON f.host = e.host AND f.date = e.date AND f.flow = e.near
+      JOIN flows o ON o.host = e.host AND o.date = e.date AND o.flow = e.named
+    WHERE rank <= ${FLOWS_SHOWN} ORDER BY rank`);
   const rest = await database.rows(sql`
     SELECT host, coalesce(name, dst) AS value, ${SUMS}, count(*) OVER () AS total
-    ${after} GROUP BY host, value ORDER BY bytes DESC, host, value LIMIT ${REST_SHOWN}`);
-  const [all] = (await database.rows(sql`SELECT ${SUMS} ${after}`)).map(sumOf);
+    FROM ${NAMED} WHERE rank > ${FLOWS_SHOWN} GROUP BY host, value ORDER BY bytes DESC, host, value LIMIT ${REST_SHOWN}`);
+  const [all] = (await database.rows(sql`SELECT ${SUMS} FROM report_flows WHERE rank > ${FLOWS_SHOWN}`)).map(sumOf);
   const shown = rest.map((row): ReportRest => ({ host: text(row, 'host'), value: text(row, 'value'), ...sumOf(row) }));
   const left = (key: keyof ReportSum): number => shown.reduce((sum, row) => sum - row[key], all?.[key] ?? 0);
   return {
@@ -62,6 +68,9 @@ export async function flowsOf(database: Database): Promise<ReportFlows> {
     others: { flows: left('flows'), packets: left('packets'), bytes: left('bytes') },
   };
 }
+
+const NAMED = sql`(
+  SELECT e.*, f.name FROM report_flows e JOIN flows f ON f.host = e.host AND f.date = e.date AND f.flow = e.named)`;
 
 const SUMS = sql`count(*) AS flows, coalesce(sum(packets), 0) AS packets, coalesce(sum(bytes), 0) AS bytes`;
 
@@ -81,7 +90,7 @@ function flowOf(row: Row): ReportFlow {
     sport: optionalNumber(row, 'sport') ?? null,
     dst: text(row, 'dst'),
     dport: optionalNumber(row, 'dport') ?? null,
-    name: optionalText(row, 'name') ?? null,
+    name: optionalText(row, 'best_name') ?? null,
     packets: number(row, 'packets'),
     bytesForward: number(row, 'bytes_forward'),
     bytesBack: number(row, 'bytes_back'),
@@ -93,20 +102,20 @@ type Peers = Pick<ReportQube, 'flows' | 'names' | 'addresses' | 'questions'>;
 /** Of a host. */
 export async function peersOf(database: Database, days: Days): Promise<(host: string) => Peers> {
   const counts = await database.rows(sql`SELECT host, count(*) AS flows FROM report_flows GROUP BY host`);
-  const peers = (value: Sql): Promise<readonly Row[]> =>
+  const peers = (value: Sql, from: Sql): Promise<readonly Row[]> =>
     top(
       database,
-      sql`SELECT host, ${value} AS value, ${SUMS} FROM report_flows WHERE ${value} IS NOT NULL GROUP BY host, ${value}`,
+      sql`SELECT host, ${value} AS value, ${SUMS} FROM ${from} WHERE ${value} IS NOT NULL GROUP BY host, ${value}`,
       sql`bytes DESC, flows DESC, value`,
     );
-  const [names, addresses] = [await peers(sql`name`), await peers(sql`dst`)];
+  const [names, addresses] = [await peers(sql`name`, NAMED), await peers(sql`dst`, sql`report_flows`)];
   // Questions that were seen on two interfaces are counted once, like their flow.
   const questions = await top(
     database,
     sql`SELECT host, name, greatest(count(*) FILTER (NOT response), count(*) FILTER (response)) AS count,
         count(*) FILTER (response AND rcode <> 'NOERROR') AS refused
       FROM dns WHERE ${during(days)} AND name IS NOT NULL AND (flow IS NULL OR EXISTS (
-        FROM report_flows AS kept WHERE kept.host = dns.host AND kept.date = dns.date AND kept.flow = dns.flow))
+        FROM report_flows AS kept WHERE kept.host = dns.host AND kept.date = dns.date AND kept.near = dns.flow))
       GROUP BY host, name`,
     sql`count DESC, name`,
   );
