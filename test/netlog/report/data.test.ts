@@ -1,6 +1,8 @@
 // The data of the page out of the index's views, against rows that were put there.
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { CheckResult } from '../../../src/netlog/query/check/finding.ts';
+import { DEFAULT_POLICY } from '../../../src/netlog/query/check/policy.ts';
+import { runChecks } from '../../../src/netlog/query/check/run.ts';
 import { number } from '../../../src/netlog/query/database.ts';
 import { Sql } from '../../../src/netlog/query/sql.ts';
 import { reportData } from '../../../src/netlog/report/data.ts';
@@ -319,6 +321,31 @@ test('what is new is compared with the newest day before, cut, and counted whole
     row: 'sys-vpn/1127/7',
   });
   expect(changes?.rows).not.toContainEqual(expect.objectContaining({ value: '192.0.2.8' }));
+});
+
+test('a leak that `check` finds is on the page, with the flow that shows it', async () => {
+  const ends = { host: 'sys-dns', dst: '198.51.100.9', dport: 53, nat: 1 };
+  await tables.add('files', {});
+  await tables.add(
+    'flows',
+    { ...ends, flow: 1, ifindex: 3, name: '<b>leak</b>.example' },
+    { ...ends, flow: 2, src: '10.137.0.11' },
+  );
+  const days = { from: DAY, to: DAY };
+  const checks = await runChecks(tables, { days }, DEFAULT_POLICY, ['dns', 'capture']);
+  const reader = await Reader.start();
+  try {
+    const { page, complaints } = await reader.open(renderReport(await report(DAY, checks)));
+    const [leaks, losses] = await page.locator('#summary h2').allInnerTexts();
+    expect([leaks, losses]).toEqual(['1 check failed', 'Nothing was lost']);
+    const evidence = page.getByRole('table', { name: 'What the check dns saw' });
+    expect(await evidence.locator('td[data-title="To"]').allInnerTexts()).toEqual(['198.51.100.9:53']);
+    expect(await evidence.locator('td[data-title="Row"]').allInnerTexts()).toEqual(['sys-dns/1127/1']);
+    expect(await page.locator('#flows td[data-title="Name"]').allInnerTexts()).toEqual(['<b>leak</b>.example']);
+    expect(complaints).toEqual([]);
+  } finally {
+    await reader.stop();
+  }
 });
 
 test('a day of a million flows, each with a hostile name of 300 bytes: under 5 MB, told, and it opens', async () => {

@@ -151,6 +151,8 @@ describe('the timeline', () => {
       .poll(() => said.nth(3).innerText())
       .toBe(`26 Nov 03:30 – 03:35 · ${bytes(bytesAt[0] ?? 0)}, ${packetsAt[0]} packets`);
     expect(await said.nth(1).innerText()).toMatch(/^26 Nov 03:30 – 03:35 · \d+ nft lines$/);
+    await page.mouse.move(2, 2);
+    await expect.poll(() => said.nth(1).innerText()).toBe('7,944 nft lines');
   });
 
   test('the table has the same sums', async () => {

@@ -103,7 +103,7 @@ export class Chart {
       hooks: {
         drawClear: [(plot) => this.#bands(plot, (look) => paints[look].area, plot.bbox.height)],
         draw: [(plot) => this.#bands(plot, (look) => paints[look].strip, STRIP * devicePixelRatio)],
-        setCursor: [({ cursor }) => hover(cursor.idx == null || cursor.left === -10 ? undefined : cursor.idx)],
+        setCursor: [({ cursor }) => hover(inside(cursor) ? (cursor.idx ?? undefined) : undefined)],
       },
     };
   }
@@ -137,6 +137,11 @@ export class Chart {
     }
     ctx.restore();
   }
+}
+
+/** uPlot puts a cursor that is nowhere to the left of the chart, with the step where it was. */
+function inside({ left = -1 }: uPlot.Cursor): boolean {
+  return left >= 0;
 }
 
 function paint(property: string): Paint {

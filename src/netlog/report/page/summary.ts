@@ -14,7 +14,7 @@ export function summary(data: ReportData): HTMLElement {
   return element('section', { id: 'summary', 'aria-label': 'Summary' }, leaks(data), losses(data), changes(data));
 }
 
-/** `27 Nov 2026`'s page: its heading and the line below. */
+/** The page's heading, and below it whose log it is, of what time, and when it was made. */
 export function title({ from, to, qubes, timeline, made, zone }: ReportData): HTMLElement {
   const clock = new Clock(zone);
   const end = timeline.from + timeline.steps * timeline.stepMs;
