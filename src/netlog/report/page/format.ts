@@ -30,9 +30,10 @@ export function bytes(value: number): string {
   return `${scaled.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** Of milliseconds: `0.2 s`, `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`. */
+/** Of milliseconds: `40 ms`, `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`. */
 export function duration(ms: number): string {
-  if (ms < 950) return `${(Math.max(0, ms) / 1000).toFixed(ms < 10 ? 0 : 1)} s`;
+  if (ms < 0.5) return '0 s';
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;
   const minutes = Math.round(seconds / 60);
