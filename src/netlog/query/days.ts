@@ -1,5 +1,5 @@
 // DAY on a command line: a date, `today`, `yesterday`, `latest`, or `A..B` of these. Dates are those of the bundles.
-import { OptionError } from '../../errors.ts';
+import { CaptureError, OptionError } from '../../errors.ts';
 import { type Sql, sql } from './sql.ts';
 
 /** From the one to the other, both included: `2026-11-27`. */
@@ -13,7 +13,7 @@ const EXPECTED = 'expected a date such as 2026-11-27, today, yesterday, latest, 
 
 /**
  * `option`: what the user calls it. `latest`: the newest day that is there, undefined for none. `now`: milliseconds; `today`
- * is the local day. @throws OptionError also where there is no day at all and `latest` is asked for
+ * is the local day. @throws OptionError, CaptureError ERR_NO_DAY for `latest` where there is none
  */
 export function parseDays(option: string, word: string, latest: string | undefined, now: number): Days {
   const [from = '', to = from, ...rest] = word.split('..');
@@ -28,7 +28,7 @@ function dayOf(option: string, word: string, latest: string | undefined, now: nu
   // By the calendar and not 24 hours ago: days of 23 and of 25 hours.
   if (word === 'yesterday') return new Date(Date.parse(`${localDate(now)}T00:00Z`) - DAY_MS).toISOString().slice(0, 10);
   if (word === 'latest') {
-    if (latest === undefined) throw new OptionError(option, word, 'there is no day yet');
+    if (latest === undefined) throw new CaptureError('ERR_NO_DAY', `${option} latest: there is no day yet`);
     return latest;
   }
   const real = /^\d{4}-\d\d-\d\d$/.test(word) && new Date(`${word}T00:00Z`).toJSON()?.startsWith(word) === true;

@@ -47,7 +47,7 @@ export async function listQuestions(database: Database, filter: Filter, limit: n
       SELECT host, date, flow, id, name, type, proto, min(time) AS time, count(*) FILTER (NOT response) AS asked,
         min(time) FILTER (NOT response) AS asked_at, min(time) FILTER (response) AS answered_at,
         min_by(rcode, time) FILTER (response) AS rcode, min_by(answers, time) FILTER (response) AS answers,
-        bool_or(cut) AS cut, any_value(if(response, [dst, src], [src, dst])) AS ends,
+        coalesce(bool_or(cut), FALSE) AS cut, any_value(if(response, [dst, src], [src, dst])) AS ends,
         any_value(if(response, [dport, sport], [sport, dport])) AS ports
       FROM dns WHERE ${wanted} GROUP BY ALL),
     once AS (

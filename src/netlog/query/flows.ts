@@ -41,10 +41,10 @@ export interface Flow {
 export type FlowOrder = 'bytes' | 'packets' | 'first' | 'last';
 
 const ORDERS: Readonly<Record<FlowOrder, string>> = {
-  bytes: 'bytes_forward + bytes_back DESC, first',
-  packets: 'packets_forward + packets_back DESC, first',
-  first: 'first',
-  last: 'last DESC',
+  bytes: 'f.bytes_forward + f.bytes_back DESC, f.first',
+  packets: 'f.packets_forward + f.packets_back DESC, f.first',
+  first: 'f.first',
+  last: 'f.last DESC',
 };
 
 /** A statement for `WITH legs AS (...)`: of each flow that `wanted` holds for, or for the other end of it, its first end. */
@@ -64,15 +64,18 @@ export async function listFlows(
   order: FlowOrder,
   limit: number,
 ): Promise<Page<Flow>> {
+  const by = new Sql(ORDERS[order]);
   const rows = await database.rows(sql`
-    ${firstEnds(ofFlows(filter))}
-    SELECT CAST(f.date AS VARCHAR) AS day, epoch_us(f.first) AS first_us, epoch_us(f.last) AS last_us, f.*,
-      coalesce(f.name, o.name) AS best_name, coalesce(f.name_from, o.name_from) AS best_from,
+    ${firstEnds(ofFlows(filter))},
+    page AS (
+      SELECT f.*, e.far FROM ends e JOIN flows f ON f.host = e.host AND f.date = e.date AND f.flow = e.near
+      ORDER BY ${by}, f.host, f.flow ${atMost(limit)})
+    SELECT CAST(f.date AS VARCHAR) AS day, coalesce(f.syn, FALSE) AS whole, epoch_us(f.first) AS first_us,
+      epoch_us(f.last) AS last_us, f.*, coalesce(f.name, o.name) AS best_name, coalesce(f.name_from, o.name_from) AS best_from,
       (o.src, o.sport, o.dst, o.dport) IS DISTINCT FROM (f.src, f.sport, f.dst, f.dport) AS translated,
       o.src AS via_src, o.sport AS via_sport, o.dst AS via_dst, o.dport AS via_dport
-    FROM ends e JOIN flows f ON f.host = e.host AND f.date = e.date AND f.flow = e.near
-      JOIN flows o ON o.host = e.host AND o.date = e.date AND o.flow = e.far
-    ORDER BY ${new Sql(ORDERS[order].replace(/\b(bytes|packets|first|last)/g, 'f.$1'))}, f.host, f.flow ${atMost(limit)}`);
+    FROM page f JOIN flows o ON o.host = f.host AND o.date = f.date AND o.flow = f.far
+    ORDER BY ${by}, f.host, f.flow`);
   return pageOf(rows.map(flowOf), limit);
 }
 
@@ -95,7 +98,7 @@ function flowOf(row: Row): Flow {
     packetsBack: number(row, 'packets_back'),
     bytesForward: number(row, 'bytes_forward'),
     bytesBack: number(row, 'bytes_back'),
-    whole: flag(row, 'syn'),
+    whole: flag(row, 'whole'),
     via: flag(row, 'translated')
       ? {
           src: text(row, 'via_src'),

@@ -56,7 +56,7 @@ export async function listEvents(database: Database, filter: Filter, limit: numb
     SELECT epoch_us(s.time) AS us, s.host, 'packet' AS kind, s.host AS row_host, CAST(s.date AS VARCHAR) AS row_date, s.flow AS row_flow,
       f.proto, if(s.forward, f.src, f.dst) AS src, if(s.forward, f.sport, f.dport) AS sport,
       if(s.forward, f.dst, f.src) AS dst, if(s.forward, f.dport, f.sport) AS dport, s.len, f.name, s.tcp_flags, NULL AS about
-    FROM seen s JOIN flows f ON f.host = s.host AND f.date = s.date AND f.flow = s.flow
+    FROM seen s LEFT JOIN flows f ON f.host = s.host AND f.date = s.date AND f.flow = s.flow
     UNION ALL
     SELECT epoch_us(l.time), l.host, 'nft', b.of.host, CAST(b.of.date AS VARCHAR), b.of.flow,
       l.proto, l.src, l.sport, l.dst, l.dport, l.len, b.of.name, NULL,

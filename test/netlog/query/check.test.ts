@@ -176,6 +176,33 @@ test('the same by IPv6, and nothing of what goes through the tunnel', async () =
   expect(await findings()).toEqual(['ipv6 sys-vpn fd09:24ef:4179::a89:b 2001:db8:66::66:443']);
 });
 
+test('what has no ports leaks, too', async () => {
+  const ping = { host: 'sys-vpn', ifindex: 2, src: VPN_UPLINK, sport: null, dport: null, proto: 'ICMP' };
+  await tables.add(
+    'flows',
+    { ...ping, flow: ++flow, dst: '203.0.113.66' },
+    { ...ping, flow: ++flow, dst: ENDPOINT.dst },
+  );
+  expect(await findings()).toEqual([`tunnel sys-vpn ${VPN_UPLINK} 203.0.113.66:`]);
+});
+
+test('a question in plain that sys-net forwards, and no answer to one', async () => {
+  const dns = { src: VPN_UPLINK, sport: 40_000, dst: '192.0.2.53', dport: 53, class: 'dns', proto: 'UDP', time: at(5) };
+  await tables.add('nft', dns, {
+    ...dns,
+    in: 'ens6',
+    out: 'vif2.0',
+    src: dns.dst,
+    sport: 53,
+    dst: VPN_UPLINK,
+    dport: 40_000,
+  });
+  expect(await findings()).toEqual([
+    `dns sys-net ${VPN_UPLINK} 192.0.2.53:53`,
+    `tunnel sys-net ${VPN_UPLINK} 192.0.2.53:53`,
+  ]);
+});
+
 test('a flow that the far end was seen to begin is judged all the same', async () => {
   await tables.add('flows', {
     flow: ++flow,

@@ -151,5 +151,5 @@ test('a short row is the one day in the index with this date, and refused where 
   expect(await findRow(tables, 'sys-dns/2025-11-27/4')).toEqual({ host: 'sys-dns', date: '2025-11-27', flow: 4 });
   await expect(findRow(tables, 'sys-dns/1127/4')).rejects.toThrow('is of several years');
   await expect(findRow(tables, 'sys-dns/1127/5')).rejects.toThrow('no such row');
-  await expect(findRow(tables, 'x')).rejects.toThrow('expected HOST/DATE/NUMBER');
+  await expect(findRow(tables, 'x')).rejects.toThrow('expected QUBE/DATE/FLOW');
 });

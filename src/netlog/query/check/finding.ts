@@ -8,6 +8,7 @@ import type { Allowance, CheckName, Policy } from './policy.ts';
 
 export interface Evidence {
   readonly host: string;
+  /** Of what is wrong with files: when it was looked at. */
   readonly first: Micros;
   /** How often, or how much was lost. */
   readonly count: number;
@@ -49,7 +50,7 @@ export async function findSent(
   const lenient = sql`coalesce(${any(allowances.map(allowed))}, FALSE)`;
   const rows = await database.rows(sql`
     SELECT host, seen, client, proto, remote, rport, epoch_us(min(first)) AS us, count(DISTINCT coalesce(near, epoch_us(first))) AS times,
-      sum(bytes) AS bytes, min_by(name, first) FILTER (name IS NOT NULL) AS name, min_by(CAST(date AS VARCHAR), first) AS day,
+      sum(bytes) FILTER (leaves) AS bytes, min_by(name, first) FILTER (name IS NOT NULL) AS name, min_by(CAST(date AS VARCHAR), first) AS day,
       min_by(near, first) AS near, bool_or(forwarded IS NOT DISTINCT FROM FALSE) AS own, min_by(about, first) AS about
     FROM sent WHERE forwarded IS NOT NULL AND ${wanted} AND NOT ${lenient}
     GROUP BY host, seen, client, proto, remote, rport ORDER BY us, host, remote`);
