@@ -22,15 +22,17 @@ afterAll(() => {
   consumer?.remove();
 });
 
-test('it holds the program, the library, the notes, the manual and what describes it, and nothing else', () => {
+test('it holds the programs, the library, the notes, the manuals and what describes it, and nothing else', () => {
   const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter(
     (name) => name.endsWith('.ts') && !/^(cli|netlog)\//.test(name), // programs and what deploys them
   );
-  const program = readdirSync(join(ROOT, 'dist')).filter((name) => /^tsnetpcap(-.+)?\.cjs$/.test(name));
-  expect(program).toContain('tsnetpcap.cjs');
+  const program = readdirSync(join(ROOT, 'dist')).filter((name) =>
+    /^(tsnetpcap|netlogs)(-.+)?\.cjs$|^netlogs-page\.html$/.test(name),
+  );
+  expect(program).toEqual(expect.arrayContaining(['tsnetpcap.cjs', 'netlogs.cjs', 'netlogs-page.html']));
   const built = sources.flatMap((name) => ['js', 'd.ts'].map((ending) => `dist/${name.replace(/ts$/, ending)}`));
   const notes = readdirSync(join(ROOT, 'native-notes')).map((name) => `native-notes/${name}`);
-  const described = ['CHANGELOG.md', 'LICENSE', 'README.md', 'man/tsnetpcap.8', 'package.json'];
+  const described = ['CHANGELOG.md', 'LICENSE', 'README.md', 'man/netlogs.1', 'man/tsnetpcap.8', 'package.json'];
   expect([...consumer.contents].sort()).toEqual(
     [...program.map((name) => `dist/${name}`), ...built, ...notes, ...described].sort(),
   );

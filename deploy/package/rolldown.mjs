@@ -1,8 +1,9 @@
 // The program as packages carry it: built as for npm (/.rolldown.mjs), with the npm packages that it needs inside and koffi's
 // binary beside it, as koffi.node. The JavaScript is the same for every architecture. Run by build.ts.
 import { readFileSync } from 'node:fs';
-import program from '../../.rolldown.mjs';
+import programs from '../../.rolldown.mjs';
 
+const [program] = programs;
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 /** What would look for a file that is elsewhere here, by the end of its path. */
 const REPLACED = {

@@ -95,6 +95,14 @@ export class Index {
     });
   }
 
+  /** Rows of a statement of ours by column, for questions that check what they read themselves (query/database.ts). */
+  async rows(sql: string): Promise<{ readonly [column: string]: Cell }[]> {
+    const result = await this.#database.connection.run(sql);
+    const names = result.columnNames();
+    const rows = await this.#rows(result);
+    return rows.map((row) => Object.fromEntries(row.map((cell, at) => [names[at] ?? '', cell])));
+  }
+
   /**
    * What a user asked: one statement that only reads. `most`: rows to give. Rejects with CaptureError where it is another
    * statement, or what DuckDB says is wrong with it.

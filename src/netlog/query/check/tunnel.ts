@@ -1,0 +1,64 @@
+// The checks of the tunnel. `tunnel`: what leaves a VPN qube by the interface that the tunnel runs over, and what the qubes
+// behind it forward, goes to the tunnel's endpoint. `ipv6`: the same for IPv6, which a tunnel is often forgotten for.
+import { type Database, number, text } from '../database.ts';
+import { any, type Sql, sql } from '../sql.ts';
+import { type CheckResult, type Evidence, findSent, judged } from './finding.ts';
+import type { CheckName, Endpoint, Policy } from './policy.ts';
+
+/** WireGuard, OpenVPN, and IKE with its NAT traversal, by their registered ports or their programs' defaults. */
+const VPN_PORTS: readonly number[] = [51_820, 1194, 500, 4500];
+
+export async function checkTunnel(database: Database, policy: Policy): Promise<readonly CheckResult[]> {
+  const given = policy.tunnels.length > 0;
+  const tunnels = given ? policy.tunnels : await guessTunnels(database, policy);
+  if (tunnels.length === 0) {
+    const about = `no tunnel is known: ${policy.vpnQubes.join(', ')} sent nothing to a usual VPN port; give --tunnel ADDRESS:PORT`;
+    return (['tunnel', 'ipv6'] as const).map((check) => ({ check, status: 'unknown', about, evidence: [] }));
+  }
+  const ends = tunnels
+    .map(({ address, port }) => `${address.includes(':') ? `[${address}]` : address}:${port}`)
+    .join(', ');
+  const past = `past the tunnel to ${ends}${given ? '' : ' (taken from the traffic, --tunnel says it)'}`;
+  return [
+    await offTunnel(database, 'tunnel', policy, tunnels, sql`NOT contains(remote, ':')`, `IPv4 ${past}`),
+    await offTunnel(database, 'ipv6', policy, tunnels, sql`contains(remote, ':')`, `IPv6 ${past}`),
+  ];
+}
+
+async function offTunnel(
+  database: Database,
+  check: CheckName,
+  policy: Policy,
+  tunnels: readonly Endpoint[],
+  family: Sql,
+  about: string,
+): Promise<CheckResult> {
+  const { vpnQubes, edgeQubes } = policy;
+  // ICMP about the tunnel's own packets goes to its endpoint, too.
+  const toEnd = any(
+    tunnels.map(({ address, port }) => sql`remote = ${address} AND (rport = ${port} OR rport IS NULL)`),
+  );
+  // An interface that the tunnel's packets leave by has everything else in plain; nft lines of a qube behind it likewise.
+  const uplinks = sql`SELECT DISTINCT (host, ifindex) FROM sent WHERE seen = 'flow' AND ${toEnd}`;
+  const outer = sql`SELECT DISTINCT host FROM sent WHERE seen = 'nft' AND ${toEnd}`;
+  const leaving = any([
+    sql`seen = 'flow' AND host IN ${[...vpnQubes, ...edgeQubes]} AND (host, ifindex) IN (${uplinks})`,
+    sql`seen = 'nft' AND (host IN ${edgeQubes} OR host IN (${outer}))`,
+  ]);
+  const evidence: readonly Evidence[] = await findSent(
+    database,
+    check,
+    policy,
+    sql`${leaving} AND ${family} AND NOT ${toEnd}`,
+  );
+  return judged(check, about, evidence);
+}
+
+/** Where the VPN qubes themselves send most to, by a port of VPNs. */
+async function guessTunnels(database: Database, { vpnQubes }: Policy): Promise<readonly Endpoint[]> {
+  const rows = await database.rows(sql`
+    SELECT remote, rport, sum(bytes) AS bytes FROM sent
+    WHERE seen = 'flow' AND host IN ${vpnQubes} AND NOT forwarded AND ${any(VPN_PORTS.map((port) => sql`rport = ${port}`))}
+    GROUP BY ALL ORDER BY bytes DESC, remote LIMIT 1`);
+  return rows.map((row) => ({ address: text(row, 'remote'), port: number(row, 'rport') }));
+}
