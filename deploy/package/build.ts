@@ -1,5 +1,5 @@
-// What all packages are made of, made once by main.ts: the bundled program, koffi's binary for each architecture as
-// package-lock.json has it, and the texts that only packages need. Everything lies in one directory that main.ts removes.
+// What all packages are made of, made once by main.ts: the bundled programs, the native binaries for each architecture as
+// package-lock.json has them, and the texts that only packages need. Everything lies in one directory that main.ts removes.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -23,23 +23,36 @@ export interface Build {
   readonly version: string;
   /** Seconds since 1970: the time of everything in packages. */
   readonly epoch: number;
-  /** Directory of the program's .cjs files. */
+  /** Directory of the programs' .cjs files and of netlogs' page. */
   readonly program: string;
   /** Paths of koffi's binaries by `Architecture.node`. */
   readonly koffi: Readonly<Record<Architecture['node'], string>>;
-  /** The licence, and those of what is bundled. */
-  readonly copyright: string;
+  /** Directories with DuckDB's. */
+  readonly duckdb: Readonly<Record<Architecture['node'], string>>;
+  /** The licence, and those of what is bundled, for each program. */
+  readonly copyright: Readonly<Record<'tsnetpcap' | 'netlogs', string>>;
 }
 
-/** The npm packages whose code is in the bundle or in koffi's binary, and where their licences are. */
-const LICENCES: readonly (readonly [name: string, file: string])[] = [
-  ['commander', 'commander/LICENSE'],
-  ['koffi', 'koffi/LICENSE.txt'],
-  ['node-addon-api', 'koffi/vendor/node-addon-api/LICENSE.md'],
-  ['node-api-headers', 'koffi/vendor/node-api-headers/LICENSE'],
-  ['rolldown', 'rolldown/LICENSE'],
-  ['rotating-file-stream', 'rotating-file-stream/LICENSE'],
-];
+/** The npm packages whose code is in a bundle or in a binary beside it, and where their licences are. */
+const LICENCES: Readonly<Record<keyof Build['copyright'], readonly (readonly [name: string, file: string])[]>> = {
+  tsnetpcap: [
+    ['commander', 'commander/LICENSE'],
+    ['koffi', 'koffi/LICENSE.txt'],
+    ['node-addon-api', 'koffi/vendor/node-addon-api/LICENSE.md'],
+    ['node-api-headers', 'koffi/vendor/node-api-headers/LICENSE'],
+    ['rolldown', 'rolldown/LICENSE'],
+    ['rotating-file-stream', 'rotating-file-stream/LICENSE'],
+  ],
+  netlogs: [
+    ['@duckdb/node-api', '@duckdb/node-api/LICENSE'],
+    ['@duckdb/node-bindings', '@duckdb/node-bindings/LICENSE'],
+    ['commander', 'commander/LICENSE'],
+    ['koffi', 'koffi/LICENSE.txt'],
+    ['rolldown', 'rolldown/LICENSE'],
+    ['rotating-file-stream', 'rotating-file-stream/LICENSE'],
+    ['uplot', 'uplot/LICENSE'],
+  ],
+};
 
 /** In `directory`, an empty one. */
 export function build(root: string, directory: string, epoch: number): Build {
@@ -47,20 +60,29 @@ export function build(root: string, directory: string, epoch: number): Build {
   const program = join(directory, 'program');
   const config = ['--config', 'deploy/package/rolldown.mjs', '--logLevel', 'warn', '--dir', program];
   execFileSync(join(root, 'node_modules/.bin/rolldown'), config, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
-  const koffi = { x64: koffiBinary(root, directory, 'x64'), arm64: koffiBinary(root, directory, 'arm64') };
-  return { root, version, epoch, program, koffi, copyright: copyright(root) };
+  const koffi = (cpu: Architecture['node']): string =>
+    join(fetched(root, directory, `@koromix/koffi-linux-${cpu}`), `linux_${cpu}`, 'koffi.node');
+  const duckdb = (cpu: Architecture['node']): string => fetched(root, directory, `@duckdb/node-bindings-linux-${cpu}`);
+  return {
+    root,
+    version,
+    epoch,
+    program,
+    koffi: { x64: koffi('x64'), arm64: koffi('arm64') },
+    duckdb: { x64: duckdb('x64'), arm64: duckdb('arm64') },
+    copyright: { tsnetpcap: copyright(root, 'tsnetpcap'), netlogs: copyright(root, 'netlogs') },
+  };
 }
 
-/** Fetched by npm, whose cache has it the next time: `npm ci` installs that of this machine only. */
-function koffiBinary(root: string, directory: string, architecture: Architecture['node']): string {
-  const name = `@koromix/koffi-linux-${architecture}`;
+/** The directory of an npm package, fetched by npm, whose cache has it the next time: `npm ci` installs this machine's only. */
+function fetched(root: string, directory: string, name: string): string {
   const lock: {
     readonly packages: Readonly<Record<string, { readonly version: string; readonly integrity: string }>>;
   } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
   const locked = lock.packages[`node_modules/${name}`];
   if (locked === undefined) throw new Error(`${name} is not in package-lock.json`);
   const { version, integrity } = locked;
-  const home = join(directory, `koffi-${architecture}`);
+  const home = join(directory, name.replace('/', '-'));
   mkdirSync(home);
   const pack = ['pack', '--silent', '--prefer-offline', '--ignore-scripts', '--pack-destination', home];
   execFileSync('npm', [...pack, `${name}@${version}`], { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -68,14 +90,13 @@ function koffiBinary(root: string, directory: string, architecture: Architecture
   const bytes = readFileSync(join(home, tarball));
   const digest = `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
   if (digest !== integrity) throw new Error(`${name}@${version} is ${digest}, and ${integrity} in package-lock.json`);
-  const member = `package/linux_${architecture}/koffi.node`;
-  execFileSync('tar', ['-xzf', join(home, tarball), '-C', home, member]);
-  return join(home, member);
+  execFileSync('tar', ['-xzf', join(home, tarball), '-C', home]);
+  return join(home, 'package');
 }
 
-function copyright(root: string): string {
+function copyright(root: string, program: keyof Build['copyright']): string {
   const text = (path: string): string => readFileSync(join(root, path), 'utf8').trim();
-  const bundled = LICENCES.map(([name, file]) => `${name}\n\n${text(join('node_modules', file))}\n`);
+  const bundled = LICENCES[program].map(([name, file]) => `${name}\n\n${text(join('node_modules', file))}\n`);
   const intro = 'The program of this package contains code of other projects, under these terms:';
   return [`tsnetpcap\n\n${text('LICENSE')}\n`, `${intro}\n`, ...bundled].join(`\n${'-'.repeat(78)}\n\n`);
 }

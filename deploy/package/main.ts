@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ARCHITECTURES, build } from './build.ts';
 import { makeDeb } from './deb.ts';
+import { makeNetlogsDeb, makeNetlogsTarball } from './netlogs.ts';
 import { makeNpm } from './npm.ts';
 import { makeQubes } from './qubes.ts';
 import { makeRpm } from './rpm.ts';
@@ -31,7 +32,7 @@ try {
   const made = build(ROOT, home, epoch());
   makeNpm(made, mkdtempSync(join(home, 'npm-')), output);
   for (const architecture of ARCHITECTURES) {
-    for (const make of [makeTarball, makeDeb, makeRpm]) {
+    for (const make of [makeTarball, makeDeb, makeRpm, makeNetlogsTarball, makeNetlogsDeb]) {
       make(made, architecture, mkdtempSync(join(home, 'scratch-')), output);
     }
   }

@@ -12,7 +12,7 @@ const ALWAYS = ['package.json', 'README.md', 'LICENSE'];
 export function makeNpm({ root, epoch }: Build, scratch: string, output: string): void {
   const { files }: { files: string[] } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   for (const name of [...ALWAYS, ...files]) cpSync(join(root, name), join(scratch, name), { recursive: true });
-  settle(scratch, epoch, ['tsnetpcap.cjs']);
+  settle(scratch, epoch, ['tsnetpcap.cjs', 'netlogs.cjs']);
   const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', output];
   execFileSync('npm', pack, { cwd: scratch, stdio: ['ignore', 'ignore', 'inherit'] });
 }

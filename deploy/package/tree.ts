@@ -46,7 +46,7 @@ export function layTree(build: Build, { node }: Architecture, to: Destination): 
   const from = (path: string): string => join(build.root, path);
   const text = (path: string): string => readFileSync(path, 'utf8');
 
-  for (const name of readdirSync(build.program)) copyFileSync(join(build.program, name), at(`lib/tsnetpcap/${name}`));
+  for (const name of filesOf(build, 'tsnetpcap')) copyFileSync(join(build.program, name), at(`lib/tsnetpcap/${name}`));
   writeFileSync(at(PROGRAM), text(at(PROGRAM)).replace(/^#!.*/, `#!${to.interpreter}`));
   copyFileSync(build.koffi[node], at('lib/tsnetpcap/koffi.node'));
   symlinkSync(`../${PROGRAM}`, at('bin/tsnetpcap'));
@@ -56,11 +56,14 @@ export function layTree(build: Build, { node }: Architecture, to: Destination): 
   }
   for (const [path, target] of Object.entries(COPIED)) copyFileSync(from(path), at(target));
   copyFileSync(from('deploy/completions/_tsnetpcap'), at(`${to.zshCompletions}/_tsnetpcap`));
-  for (const name of readdirSync(from('man'))) {
-    writeFileSync(at(`share/man/man8/${name}.gz`), gzipped(text(from(`man/${name}`))));
-  }
+  writeFileSync(at('share/man/man8/tsnetpcap.8.gz'), gzipped(text(from('man/tsnetpcap.8'))));
   writeFileSync(at('share/doc/tsnetpcap/changelog.gz'), gzipped(text(from('CHANGELOG.md'))));
-  writeFileSync(at('share/doc/tsnetpcap/copyright'), build.copyright);
+  writeFileSync(at('share/doc/tsnetpcap/copyright'), build.copyright.tsnetpcap);
+}
+
+/** Names in `build.program` of one program. */
+export function filesOf(build: Build, program: 'tsnetpcap' | 'netlogs'): string[] {
+  return readdirSync(build.program).filter((name) => name.startsWith(program));
 }
 
 /** What distributions have outside the prefix, or look for in /usr alone. */

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { Ended } from '../program.ts';
@@ -43,7 +43,8 @@ export function layProgram(files: string): void {
   const made = mkdtempSync(join(tmpdir(), 'tsnetpcap-program-'));
   const config = ['--config', 'deploy/package/rolldown.mjs', '--logLevel', 'silent', '--dir', made];
   execFileSync(join(ROOT, 'node_modules/.bin/rolldown'), config, { cwd: ROOT });
-  cpSync(made, join(files, 'tsnetpcap'), { recursive: true });
+  const own = (path: string): boolean => path === made || basename(path).startsWith('tsnetpcap');
+  cpSync(made, join(files, 'tsnetpcap'), { recursive: true, filter: own });
   rmSync(made, { recursive: true });
   const { arch } = process;
   const koffi = join(ROOT, `node_modules/@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`);

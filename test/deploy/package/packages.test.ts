@@ -16,6 +16,7 @@ const KINDS = [
   tarball: `tsnetpcap-${VERSION}-linux-${node}.tar.gz`,
   deb: `tsnetpcap_${VERSION}-1_${debian}.deb`,
   rpm: `tsnetpcap-${VERSION}-1.${rpm}.rpm`,
+  netlogs: [`netlogs-${VERSION}-linux-${node}.tar.gz`, `netlogs_${VERSION}-1_${debian}.deb`],
   architectures: { debian, rpm },
 }));
 const QUBES = `tsnetpcap-qubes-${VERSION}.tar.gz`;
@@ -66,7 +67,7 @@ function output(...[program, ...args]: [string, ...string[]]): string {
 }
 
 test('every kind is there, for each architecture, and their digests', () => {
-  const kinds = KINDS.flatMap(({ tarball, deb, rpm }) => [tarball, deb, rpm]);
+  const kinds = KINDS.flatMap(({ tarball, deb, rpm, netlogs }) => [tarball, deb, rpm, ...netlogs]);
   expect(packages.names).toEqual([...kinds, `tsnetpcap-${VERSION}.tgz`, QUBES, 'SHA256SUMS'].sort());
   expect(output('sha256sum', '--check', '--quiet', 'SHA256SUMS')).toBe('');
 });

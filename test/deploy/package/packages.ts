@@ -31,8 +31,8 @@ export class Packages {
   }
 
   /** What is in a package, in a directory of its own; of a tarball from its one directory on. */
-  unpack(name: string): string {
-    const to = join(this.home, name.replace(/\.(deb|rpm|tar\.gz)$/, '-$1'));
+  unpack(name: string, as: string = name.replace(/\.(deb|rpm|tar\.gz)$/, '-$1')): string {
+    const to = join(this.home, as);
     mkdirSync(to);
     const from = this.path(name);
     if (name.endsWith('.deb')) execFileSync('dpkg-deb', ['-x', from, to]);
