@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CAPTURES, LOGS, NetQubes } from '../../qubes/net-qubes.ts';
 import { Gateways } from './gateways.ts';
-import { ENDPOINT } from './internet.ts';
+import { ELSEWHERE, ELSEWHERE_6, ENDPOINT, NAMES, WEB } from './internet.ts';
 import { Life } from './life.ts';
 import { PORT } from './tunnel.ts';
 
@@ -29,30 +29,7 @@ beforeAll(async () => {
   qubes = await NetQubes.create(ORDER, "netlog: { options: '--keep-names' }\n");
   gateways = await Gateways.open(qubes.chain, home);
   life = new Life(qubes.chain, gateways);
-
-  const first = Date.now();
-  await life.browse();
-  await life.background();
-  leaky = await night(first, 'the first');
-  clean = (await qubes.lab.dom0.exec(['date', '-d', `${leaky} -1 day`, '-I'])).trim();
-  await relabel(leaky, clean);
-
-  const second = Date.now();
-  await life.browse();
-  await life.background();
-  await life.phoneHome();
-  await life.askElsewhere();
-  await life.askByHttps();
-  await life.askByTls();
-  await life.passTunnel();
-  await life.passTunnelByIpv6();
-  expect(await night(second, 'the second')).toBe(leaky);
-  for (const day of [clean, leaky]) {
-    const { code, stderr } = await qubes.lab.dom0.run(['/usr/local/sbin/pull-netlogs-to-work', day]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  }
-  cpSync(qubes.qube('work').path('/home/user/NetLogs'), join(home, 'NetLogs'), { recursive: true });
-}, 300_000);
+});
 
 afterAll(async () => {
   life?.remove();
@@ -87,17 +64,125 @@ async function relabel(from: string, to: string): Promise<void> {
 
 const vault = (script: string): Promise<string> => qubes.qube('secrets-vault').exec(['bash', '-ec', script], 'user');
 
-function netlogs(...args: readonly string[]): { code: number | null; stdout: string; stderr: string } {
-  const options = ['-d', join(home, 'NetLogs'), '--tunnel', `${ENDPOINT}:${PORT}`];
-  const [command = '', ...rest] = args;
-  const at = command === 'check' ? options : options.slice(0, 2);
-  const { status, stdout, stderr } = spawnSync(process.execPath, [NETLOGS, command, ...at, ...rest], {
-    encoding: 'utf8',
-  });
+interface Row {
+  readonly check: string;
+  readonly status: string;
+  readonly host: string | null;
+  readonly remote: string | null;
+  readonly port: number | null;
+  readonly name: string | null;
+  readonly row: string | null;
+}
+
+function netlogs(...words: readonly string[]): { code: number | null; stdout: string; stderr: string } {
+  const [command = '', ...rest] = words;
+  const argv = [NETLOGS, command, '-d', join(home, 'NetLogs'), ...rest];
+  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', maxBuffer: 64 << 20 });
   return { code: status, stdout, stderr };
 }
 
-test('nothing is found on a day when nothing was wrong', () => {
-  const { code, stdout, stderr } = netlogs('check', clean, '--json');
-  expect({ evidence: JSON.parse(stdout), code, stderr }).toMatchObject({ code: 0, stderr: '' });
+function check(day: string): { code: number | null; rows: readonly Row[] } {
+  const { code, stdout, stderr } = netlogs('check', day, '--tunnel', `${ENDPOINT}:${PORT}`, '--json');
+  expect(stderr).toBe('');
+  return { code, rows: JSON.parse(stdout) };
+}
+
+/** What was found, without what several qubes have seen of the same. */
+const found = (rows: readonly Row[]): string[] =>
+  [
+    ...new Set(rows.filter(({ status }) => status === 'failed').map((row) => `${row.check} ${row.remote}:${row.port}`)),
+  ].sort();
+
+// The others ask about what is done here.
+test('two days are captured, logged, backed up and pulled', { timeout: 300_000 }, async () => {
+  const first = Date.now();
+  await life.browse();
+  await life.background();
+  leaky = await night(first, 'the first');
+  clean = (await qubes.lab.dom0.exec(['date', '-d', `${leaky} -1 day`, '-I'])).trim();
+  await relabel(leaky, clean);
+
+  const second = Date.now();
+  await life.browse();
+  await life.background();
+  await life.phoneHome();
+  await life.askElsewhere();
+  await life.askByHttps();
+  await life.askByTls();
+  await life.passTunnel();
+  await life.passTunnelByIpv6();
+  expect(await night(second, 'the second')).toBe(leaky);
+  for (const day of [clean, leaky]) {
+    const { code, stderr } = await qubes.lab.dom0.run(['/usr/local/sbin/pull-netlogs-to-work', day]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  }
+  cpSync(qubes.qube('work').path('/home/user/NetLogs'), join(home, 'NetLogs'), { recursive: true });
 });
+
+test('nothing is found on a day when nothing was wrong', () => {
+  const { code, rows } = check(clean);
+  expect(rows.filter(({ status }) => status !== 'passed')).toEqual([]);
+  expect(rows.map((row) => row.check)).toEqual(['dns', 'encrypted-dns', 'tunnel', 'ipv6', 'capture', 'nft']);
+  expect(code).toBe(0);
+});
+
+test('each leak is found on the other day, and nothing else', () => {
+  const { code, rows } = check(leaky);
+  expect(found(rows)).toEqual(
+    [
+      `dns ${NAMES}:53`, // askElsewhere
+      `encrypted-dns ${WEB}:443`, // askByHttps
+      `encrypted-dns ${NAMES}:853`, // askByTls
+      `tunnel ${ELSEWHERE}:443`, // passTunnel
+      `ipv6 ${ELSEWHERE_6}:443`, // passTunnelByIpv6
+    ].sort(),
+  );
+  expect(rows.filter((row) => row.check === 'encrypted-dns' && row.remote === WEB).map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['dns.quad9.net']),
+  );
+  expect(code).toBe(1);
+});
+
+test('the packets of each leak are cut out, and tshark sees them', () => {
+  for (const row of check(leaky).rows) {
+    if (row.status !== 'failed' || row.row === null) continue;
+    const file = join(home, 'leak.pcap');
+    expect(netlogs('packets', row.row, '-w', file)).toMatchObject({ code: 0 });
+    const { status, stdout } = spawnSync(
+      'tshark',
+      ['-n', '-r', file, '-T', 'fields', '-e', 'ip.dst', '-e', 'ipv6.dst'],
+      {
+        encoding: 'utf8',
+      },
+    );
+    expect(status).toBe(0);
+    expect(stdout).toContain(row.remote);
+  }
+});
+
+test('what a client does since an update is new on the other day', () => {
+  const { code, stdout } = netlogs('diff', clean, leaky, '--json');
+  const names = (JSON.parse(stdout) as readonly { kind: string; value: string }[])
+    .filter(({ kind }) => kind === 'name')
+    .map(({ value }) => value);
+  expect(code).toBe(0);
+  expect(names).toContain('telemetry.vendor.test');
+  // What both days have is not new.
+  for (const name of ['www.example.test', 'news.example.test', 'detectportal.firefox.com'])
+    expect(names).not.toContain(name);
+});
+
+test('names of DNS, TLS and QUIC are there, and the two ends of a NAT are one', () => {
+  const rows = JSON.parse(netlogs('sql', SOURCES, '--json').stdout) as readonly { found: string }[];
+  expect(rows.map((row) => row.found)).toEqual([
+    'dns news.example.test',
+    'dns www.example.test',
+    'quic news.example.test',
+    'tcp news.example.test',
+    'tcp www.example.test',
+  ]);
+});
+
+const SOURCES = `
+  SELECT DISTINCT 'dns ' || name AS found FROM dns WHERE name IN ('www.example.test', 'news.example.test')
+  UNION SELECT DISTINCT transport || ' ' || name FROM tls WHERE name IN ('www.example.test', 'news.example.test') ORDER BY found`;
