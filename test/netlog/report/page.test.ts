@@ -222,6 +222,19 @@ describe('the flows', () => {
     expect([...new Set(await column(page, 'Flows', 'Name'))]).toEqual(['matrix.org']);
   });
 
+  test('what was asked for is told with how often, and how often there was no answer', async () => {
+    const [first, ...others] = data.qubes;
+    if (first === undefined) throw new Error('unreachable: the sample has qubes');
+    const rows = [
+      { name: 'often.example', count: 1200, refused: 3 },
+      { name: 'once.example', count: 1, refused: 0 },
+    ];
+    const asked = { ...first, questions: { rows, total: 2 } };
+    const { page } = await reader.open(renderReport({ ...data, qubes: [asked, ...others] }));
+    await page.getByText('1,200 times, 3 failed').waitFor();
+    await page.getByText('1 time', { exact: true }).waitFor();
+  });
+
   test('what has no row is told', async () => {
     const { page } = await reader.open(html);
     const flows = page.locator('#flows');

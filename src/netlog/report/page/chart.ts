@@ -10,6 +10,15 @@ const HEIGHT = 136;
 /** CSS pixels of a band that would be too narrow to see, and of the strip. */
 const BAND = 3;
 const STRIP = 5;
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+/** Seconds from one label of the time to the next: they show minutes, so not less than one. */
+const LABELS: number[] = [
+  ...[1, 5, 10, 15, 30].map((each) => each * MINUTE),
+  ...[1, 2, 3, 6, 12].map((each) => each * HOUR),
+  ...[1, 2, 7, 14, 28, 91, 182, 364].map((each) => each * DAY),
+];
 const FONT = '12px system-ui, sans-serif';
 
 interface Paint {
@@ -87,7 +96,7 @@ export class Chart {
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false }, sync: { key: 'timeline' } },
       scales: { x: { range: ends }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.05 : 1] } },
       axes: [
-        { ...axis, space: 64, size: 42, values: this.#times() },
+        { ...axis, space: 64, size: 42, incrs: LABELS, values: this.#times() },
         { ...axis, size: 62, space: 28, values: (_plot, splits) => splits.map((value) => this.#number(value)) },
       ],
       series: [

@@ -32,7 +32,7 @@ function peer({ value, bytes: size, flows }: ReportPeer): Line {
 
 function question({ name, count: size, refused }: ReportQuestion): Line {
   const failed = refused > 0 ? `, ${count(refused)} failed` : '';
-  return { value: name, size, text: `${count(size)} times${failed}` };
+  return { value: name, size, text: `${counted(size, 'time')}${failed}` };
 }
 
 /** Nothing where there are no lines. */
