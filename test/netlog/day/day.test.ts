@@ -81,10 +81,18 @@ function netlogs(...words: readonly string[]): { code: number | null; stdout: st
   return { code: status, stdout, stderr };
 }
 
+/** A line for each row. */
+function parsed<T>(stdout: string): readonly T[] {
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line): T => JSON.parse(line));
+}
+
 function check(day: string): { code: number | null; rows: readonly Row[] } {
   const { code, stdout, stderr } = netlogs('check', day, '--tunnel', `${ENDPOINT}:${PORT}`, '--json');
   expect(stderr).toBe('');
-  return { code, rows: JSON.parse(stdout) };
+  return { code, rows: parsed<Row>(stdout) };
 }
 
 /** What was found, without what several qubes have seen of the same. */
@@ -162,7 +170,7 @@ test('the packets of each leak are cut out, and tshark sees them', () => {
 
 test('what a client does since an update is new on the other day', () => {
   const { code, stdout } = netlogs('diff', clean, leaky, '--json');
-  const names = (JSON.parse(stdout) as readonly { kind: string; value: string }[])
+  const names = parsed<{ kind: string; value: string }>(stdout)
     .filter(({ kind }) => kind === 'name')
     .map(({ value }) => value);
   expect(code).toBe(0);
@@ -173,7 +181,7 @@ test('what a client does since an update is new on the other day', () => {
 });
 
 test('names of DNS, TLS and QUIC are there, and the two ends of a NAT are one', () => {
-  const rows = JSON.parse(netlogs('sql', SOURCES, '--json').stdout) as readonly { found: string }[];
+  const rows = parsed<{ found: string }>(netlogs('sql', SOURCES, '--json').stdout);
   expect(rows.map((row) => row.found)).toEqual([
     'dns news.example.test',
     'dns www.example.test',

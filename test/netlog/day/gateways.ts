@@ -105,7 +105,7 @@ export class Gateways {
   }
 
   async remove(): Promise<void> {
-    for (const program of this.#programs) await program.kill();
+    for (const program of this.#programs.reverse()) await program.kill();
     await this.internet.remove();
   }
 

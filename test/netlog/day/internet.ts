@@ -91,8 +91,9 @@ export class Internet {
     return internet;
   }
 
+  /** The last first: dnsmasq has a child, which outlives it, for as long as somebody asks it over TCP. */
   async remove(): Promise<void> {
-    for (const program of this.#programs) await program.kill();
+    for (const program of this.#programs.reverse()) await program.kill();
   }
 
   async #serve(chain: Chain, directory: string, key: string, certificate: string, own: Key, peer: Key): Promise<void> {
