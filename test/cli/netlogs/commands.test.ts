@@ -212,6 +212,13 @@ test('sql reads the views, and nothing else', () => {
   expect(netlogs(at('sql', "SELECT * FROM read_text('/etc/passwd')")).code).toBe(1);
 });
 
+test('CSV quotes what it must, and a spreadsheet finds no formula', () => {
+  const statement = `SELECT '=1+1' AS a, 'x,"y' AS b, -5 AS c, NULL AS d, true AS e, ['@x', 'y'] AS f, '-x' AS "g,h"`;
+  expect(netlogs(at('sql', statement, '--csv')).stdout).toBe(
+    'a,b,c,d,e,f,"g,h"\r\n\'=1+1,"x,""y",-5,,true,"[""@x"",""y""]",\'-x\r\n',
+  );
+});
+
 test('what is hostile is harmless in every form', () => {
   for (const form of [[], ['--csv'], ['--json']])
     for (const command of [
