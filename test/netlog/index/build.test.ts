@@ -16,13 +16,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeHour } from '../../../bench/netlog-traffic.ts';
-import { buildIndex, type IndexableDay, type OpenedDay, type Progress } from '../../../src/netlog/index/build.ts';
+import { buildIndex, type IndexableDay, type Progress } from '../../../src/netlog/index/build.ts';
 import { openDatabase } from '../../../src/netlog/index/duckdb.ts';
 import { FlowTable } from '../../../src/netlog/index/flow-table.ts';
 import { mergeFlows } from '../../../src/netlog/index/merge.ts';
 import { Index, type Shape } from '../../../src/netlog/index/open.ts';
 import { partitionPath } from '../../../src/netlog/index/partition.ts';
 import { SavefileIndexer } from '../../../src/netlog/index/savefile-indexer.ts';
+import { NftLog } from '../../../src/netlog/nft/log.ts';
 import { openSavefile } from '../../../src/savefile/reading/open.ts';
 import { ACK, dnsMessage, FIN, PSH, type SmallPacket, SYN, writeSmallSavefile } from './small-savefile.ts';
 
@@ -42,7 +43,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-function day(more: Partial<OpenedDay> = {}): IndexableDay {
+type Opened = Awaited<ReturnType<IndexableDay['open']>>;
+
+function day(more: Partial<Opened> = {}): IndexableDay {
   const folder = join(root, 'savefiles');
   const names = readdirSync(folder).sort();
   const savefiles = names.map((name) => {
@@ -54,7 +57,7 @@ function day(more: Partial<OpenedDay> = {}): IndexableDay {
     return { name, bytes: statSync(path).size, open };
   });
   const fingerprint = savefiles.map(({ name, bytes }) => `${name} ${bytes}`).join();
-  const whole = { savefiles, nftLogs: [], manifests: [], gaps: [], close() {}, ...more };
+  const whole = { savefiles, nftLogs: [], manifests: [], gaps: [], problems: [], close() {}, ...more };
   return { host: HOST, day: DAY, fingerprint, open: async () => whole };
 }
 
@@ -425,7 +428,7 @@ describe('building again', () => {
     const read = (): AsyncGenerator<never> => {
       throw new Error('no space');
     };
-    const failing = day({ nftLogs: [{ name: 'x', read }] });
+    const failing = day({ nftLogs: [{ name: 'x', log: new NftLog('x'), read }] });
     await expect(buildIndex(root, [failing])).rejects.toThrow('no space');
     expect(readdirSync(join(root, '.index'), { recursive: true }).sort()).toEqual(before);
     expect(await ask({ file: 'number' }, 'packets')).toHaveLength(2);
@@ -475,7 +478,9 @@ it('keeps what else a day has', async () => {
     yield [{ timeUs: NOON, line: { ...line, inner: { dst: SERVER, dport: 53 } }, message: 'm' }];
   };
   const manifest = {
-    kind: 'nft',
+    source: HOST,
+    date: DAY,
+    kind: 'nft' as const,
     id: '1',
     since: '2026-11-24T00:00:00Z',
     until: '2026-11-25T00:00:00Z',
@@ -486,8 +491,10 @@ it('keeps what else a day has', async () => {
     encrypted: false,
     facts: new Map([['new_seen', '3']]),
   };
-  const gap = { fromMs: NOON / 1000, toMs: NOON / 1000 + 1, kind: 'dropped', count: 4, about: 'it' };
-  await buildIndex(root, [day({ nftLogs: [{ name: 'n', read }], manifests: [manifest], gaps: [gap] })]);
+  const gap = { fromMs: NOON / 1000, toMs: NOON / 1000 + 1, kind: 'dropped' as const, count: 4, about: 'it' };
+  await buildIndex(root, [
+    day({ nftLogs: [{ name: 'n', log: new NftLog('n'), read }], manifests: [manifest], gaps: [gap] }),
+  ]);
   expect(
     await ask(
       {
