@@ -72,7 +72,6 @@ export class DnsCursor {
       if (label > 63 || length > LONGEST_NAME) return this.#stop('malformed', text);
       if (text !== '') text += '.';
       text += escapeBytes(bytes, at + 1, Math.min(at + 1 + label, this.end), true);
-      if (at + 1 + label > this.end) return this.#stop('cut', text);
       at += 1 + label;
     }
   }

@@ -5,8 +5,9 @@ import { dataText } from './dns-data.ts';
 import { opcodeName, rcodeName, typeName } from './dns-names.ts';
 import { MISSING } from './escape.ts';
 
+/** Resolvers refuse more than one question, mDNS asks dozens at once; other bytes on these ports mostly count thousands. */
+const MOST_QUESTIONS = 256;
 /** A message may count 65,535 records of a few bytes each, all with a name of 255: what lies behind these is left out. */
-const MOST_QUESTIONS = 64;
 const MOST_ANSWERS = 512;
 
 const HEADER_LENGTH = 12;
@@ -62,10 +63,11 @@ export function readDns(bytes: Uint8Array, from: number, to: number): DnsMessage
   const flags = cursor.u16();
   const questionCount = cursor.u16();
   const answerCount = cursor.u16();
+  if (questionCount > MOST_QUESTIONS) return undefined;
   cursor.at = from + HEADER_LENGTH;
 
   const questions: DnsQuestion[] = [];
-  while (questions.length < Math.min(questionCount, MOST_QUESTIONS) && cursor.stopped === undefined) {
+  while (questions.length < questionCount && cursor.stopped === undefined) {
     questions.push(question(cursor));
   }
   if (questions.length === 1 && cursor.stopped === 'malformed') return undefined;

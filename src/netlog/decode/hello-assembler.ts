@@ -58,8 +58,8 @@ export class HelloAssembler {
   }
 
   /**
-   * A TCP segment from a client: `sequence` is its sequence number, [from, to) what was kept of its payload, `onWire` the
-   * payload's length. `flow` is a number that no other flow has; `tag` is the caller's.
+   * A TCP segment with a payload, from a client or from whoever may be one: `sequence` is its sequence number, [from, to) what
+   * was kept of its payload, `onWire` the payload's length. `flow` is a number that no other flow has; `tag` is the caller's.
    */
   feedTcp(
     flow: number,

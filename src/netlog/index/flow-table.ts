@@ -8,7 +8,7 @@ import { addressText4, addressText6 } from '../decode/address.ts';
 import { type PacketDecoder, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP } from '../decode/packet.ts';
 
 /** 120 bytes each, and four for twice as many slots. */
-export const MOST_FLOWS = 524_288;
+const MOST_FLOWS = 524_288;
 
 const SYN = 2;
 const ACK = 16;
@@ -18,35 +18,53 @@ const KEY_WORDS = 12;
 const NO_PORT = -1;
 
 export class FlowTable {
+  /** Entries that there may be, a power of two. */
+  readonly #most: number;
   /** Number of the entry that `find` found, and whether the packet goes from its low end to its high one. */
   entry = 0;
   fromLow = true;
   /** By entry. */
-  readonly ids: Float64Array = new Float64Array(MOST_FLOWS);
-  readonly first: Float64Array = new Float64Array(MOST_FLOWS);
-  readonly last: Float64Array = new Float64Array(MOST_FLOWS);
+  readonly ids: Float64Array;
+  readonly first: Float64Array;
+  readonly last: Float64Array;
   /** 1: the low end opened it. */
-  readonly lowOpened: Uint8Array = new Uint8Array(MOST_FLOWS);
-  readonly syn: Uint8Array = new Uint8Array(MOST_FLOWS);
-  readonly ipIds: Int32Array = new Int32Array(MOST_FLOWS);
-  readonly ttls: Int16Array = new Int16Array(MOST_FLOWS);
+  readonly lowOpened: Uint8Array;
+  readonly syn: Uint8Array;
+  readonly ipIds: Int32Array;
+  readonly ttls: Int16Array;
   /** By entry, from its low end (2 * entry) and from its high one: since they were taken out last. */
-  readonly packets: Int32Array = new Int32Array(2 * MOST_FLOWS);
-  readonly bytes: Float64Array = new Float64Array(2 * MOST_FLOWS);
-  readonly flags: Uint8Array = new Uint8Array(2 * MOST_FLOWS);
+  readonly packets: Int32Array;
+  readonly bytes: Float64Array;
+  readonly flags: Uint8Array;
   #size = 0;
-  readonly #keys: Int32Array = new Int32Array(KEY_WORDS * MOST_FLOWS);
+  readonly #keys: Int32Array;
   /** One more than the number of an entry, 0 for none. */
-  readonly #slots: Int32Array = new Int32Array(2 * MOST_FLOWS);
+  readonly #slots: Int32Array;
   readonly #key: Int32Array = new Int32Array(KEY_WORDS);
   readonly #addresses: Uint8Array = new Uint8Array(32);
+
+  constructor(most: number = MOST_FLOWS) {
+    this.#most = most;
+    this.ids = new Float64Array(most);
+    this.first = new Float64Array(most);
+    this.last = new Float64Array(most);
+    this.lowOpened = new Uint8Array(most);
+    this.syn = new Uint8Array(most);
+    this.ipIds = new Int32Array(most);
+    this.ttls = new Int16Array(most);
+    this.packets = new Int32Array(2 * most);
+    this.bytes = new Float64Array(2 * most);
+    this.flags = new Uint8Array(2 * most);
+    this.#keys = new Int32Array(KEY_WORDS * most);
+    this.#slots = new Int32Array(2 * most);
+  }
 
   get size(): number {
     return this.#size;
   }
 
   get full(): boolean {
-    return this.#size === MOST_FLOWS;
+    return this.#size === this.#most;
   }
 
   /** Counts a packet that has addresses, and sets `entry` and `fromLow`. Not when `full`. `time`: microseconds. */

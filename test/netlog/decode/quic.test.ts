@@ -64,13 +64,14 @@ function seal(header: Buffer, frames: Buffer, { key, iv, protection }: InitialKe
   return Buffer.concat([hidden, sealed]);
 }
 
-/** An Initial with these frames, padded to 1,200 bytes. */
+/** An Initial with these frames, padded to 1,200 bytes, under the keys of the connection ID `of`. */
 function initial(
   version: number,
   number: number,
   frames: Buffer,
   id: Buffer = ID,
   token: Buffer = Buffer.alloc(0),
+  of: Buffer = ID,
 ): Buffer {
   const fixed = 1 + 4 + 1 + id.length + 1 + 1 + token.length + 2;
   const header = Buffer.alloc(fixed + 4);
@@ -83,7 +84,7 @@ function initial(
   const padded = Buffer.concat([frames], 1200 - header.length - TAG_LENGTH);
   header.writeUInt16BE(0x4000 + 4 + padded.length + TAG_LENGTH, fixed - 2);
   header.writeUInt32BE(number, fixed);
-  return seal(header, padded, clientKeys(version, ID));
+  return seal(header, padded, clientKeys(version, of));
 }
 
 /** A CRYPTO frame with bytes [from, to) of the hello. */
@@ -165,7 +166,7 @@ describe('a hello in several Initials', () => {
     ['v2', V2],
     ['draft-29', DRAFT_29],
   ])('%s: in any order, repeated, with acknowledgements between', (_name, version) => {
-    const ack = Buffer.of(2, 0x40, 9, 0x19, 1, 0, 0, 0);
+    const ack = Buffer.of(2, 0x40, 9, 0x19, 1, 0x11, 0x12, 0x13);
     const one = initial(version, 0, first);
     const other = initial(version, 1, Buffer.concat([ack, second]));
     expect(assemble([one, other])).toEqual([HELLO]);
@@ -207,7 +208,9 @@ describe('Chromium', () => {
       traffic.browse(page, '--enable-quic', `--origin-to-force-quic-on=quic.example:${PORT}`);
       // What tshark is asked about, too: the versions that Chromium doesn't send.
       for (const version of [V1, V2, DRAFT_29]) {
-        const hex = initial(version, 2, HELLO_FRAME).toString('hex');
+        // Of its own connection, or tshark takes it for one of the first's.
+        const id = Buffer.from(`id ${version}`);
+        const hex = initial(version, 2, HELLO_FRAME, id, Buffer.alloc(0), id).toString('hex');
         const send = `require('dgram').createSocket('udp4').send(Buffer.from('${hex}', 'hex'), ${PORT}, '127.0.0.1', function () { this.close(); })`;
         traffic.run(process.execPath, '-e', send);
       }
@@ -286,6 +289,11 @@ describe('hostile datagrams', () => {
     const packet = initial(V1, 0, HELLO_FRAME, ID, Buffer.alloc(20));
     huge.copy(packet, 15);
     expect(assemble([packet])).toEqual([]);
+  });
+
+  test('reserved bits that are not zero are no packet of QUIC, though the tag is right', () => {
+    const header = Buffer.from('cf00000001088394c8f03e5157080000449e00000002', 'hex');
+    expect(assemble([seal(header, Buffer.concat([HELLO_FRAME], 1162), clientKeys(V1, ID))])).toEqual([]);
   });
 
   test('what is no Initial is no Initial', () => {

@@ -97,7 +97,7 @@ describe('hellos of openssl, curl and Chromium', () => {
       'tls.handshake.extensions.supported_version',
       'tls.handshake.extension.type',
     ];
-    const rows = traffic.tshark('tls.handshake.type == 1', [...fields, ...more], '-d', `tcp.port==${PORT},tls`);
+    const rows = traffic.tshark('tls.handshake.type == 1', [...fields, ...more]);
     for (const [port, name, alpn, legacy, supported, types] of rows) {
       const hellos = assemble(flows.get(Number(port?.[0])) ?? []);
       const [hello] = hellos;
@@ -237,6 +237,14 @@ describe('hostile streams', () => {
     expect(given).toEqual(given.toSorted((one, other) => one - other));
     assembler.finish();
     expect(given.length).toBe(20_000);
+  });
+
+  test('a flow whose next bytes were not kept is not waited for', () => {
+    const found: ClientHello[] = [];
+    const assembler = new HelloAssembler((_flow, _tag, hello) => found.push(hello));
+    assembler.feedTcp(1, 0, 0, start, 0, start.length, start.length);
+    assembler.feedTcp(1, 0, start.length, start, 0, 5, 1000);
+    expect([found.length, assembler.waiting]).toEqual([1, 0]);
   });
 
   test('a flow that never ends is given up after 64 segments', () => {

@@ -86,11 +86,18 @@ export class Traffic {
     return readSavefile(this.file).records.flatMap(({ packet }, index) => carriedBy(packet, index + 1));
   }
 
-  /** The fields of each packet that passes the filter, each a list of its occurrences. */
-  tshark(filter: string, fields: readonly string[], ...options: readonly string[]): string[][][] {
+  /** The file with `snaplen` bytes of each packet, as a file of its own. */
+  cut(snaplen: number): string {
+    const file = join(this.directory, `traffic-${snaplen}.pcap`);
+    execFileSync('editcap', ['-F', 'pcap', '-s', String(snaplen), this.file, file]);
+    return file;
+  }
+
+  /** The fields of each packet of a file that passes the filter, each a list of its occurrences. */
+  tshark(filter: string, fields: readonly string[], file: string = this.file): string[][][] {
     const chosen = fields.flatMap((field) => ['-e', field]);
     const format = ['-T', 'fields', '-E', 'separator=\x1e', '-E', 'aggregator=\x1f', '-n'];
-    const args = ['-r', this.file, '-Y', filter, ...format, ...chosen, ...options];
+    const args = ['-r', file, '-Y', filter, ...format, ...chosen];
     const printed = execFileSync('tshark', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
     return printed
       .split('\n')
