@@ -195,13 +195,22 @@ describe('nft_flows', () => {
     const none = { flow: null, flow_host: null, joined: null };
     expect(rows).toEqual([
       { line: 'a second early', flow: 1, ...source },
-      { line: 'again', flow: 2, ...source },
+      { line: 'again', flow: 2, ...source, joined: 'tuple' },
       { line: 'between', ...none },
       { line: 'dnat', flow: 1, ...source },
       { line: 'icmp', ...none },
       { line: 'other port', ...none },
-      { line: 'reply', flow: 3, ...source },
+      { line: 'reply', flow: 3, ...source, joined: 'tuple' },
     ]);
+  });
+
+  it('takes the flow of the same destination before one that began later', async () => {
+    await writeSmallDay(root, 'sys-dns', DAY, {
+      flows: [flow(1, '10.137.0.10', '192.0.2.1', 0), flow(2, '10.137.0.10', '192.0.2.2', 10)],
+      nft: [line(100, '10.137.0.10', '192.0.2.1')],
+    });
+    const rows = await (await open()).query({ flow: 'number' }, 'SELECT flow FROM nft_flows');
+    expect(rows).toEqual([{ flow: 1 }]);
   });
 
   it('joins by destination and IP identification behind masquerading', async () => {
