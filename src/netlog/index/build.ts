@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { CaptureError } from '../../errors.ts';
 import type { DaySource, SavefileSource } from '../bundle/day-source.ts';
 import type { FoundDay } from '../bundle/days.ts';
-import { type Database, openDatabase } from './duckdb.ts';
+import { asTrouble, type Database, openDatabase } from './duckdb.ts';
 import { mergeFlows } from './merge.ts';
 import { nftRow } from './nft-row.ts';
 import { DESCRIPTION, type IndexedSource, namesIn, partitionPath, readDescription } from './partition.ts';
@@ -112,6 +112,8 @@ class PartitionBuild {
       await writeFile(join(this.#folder, DESCRIPTION), `${JSON.stringify(description)}\n`);
       await putInPlace(this.#root, this.#work, this.#folder, this.#place);
       return { packets: this.#packets, problems };
+    } catch (cause) {
+      throw asTrouble(cause);
     } finally {
       database?.close();
       opened.close();

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeHour } from '../../../bench/netlog-traffic.ts';
+import { CaptureError } from '../../../src/errors.ts';
 import { buildIndex, type IndexableDay, type Progress } from '../../../src/netlog/index/build.ts';
 import { openDatabase } from '../../../src/netlog/index/duckdb.ts';
 import { FlowTable } from '../../../src/netlog/index/flow-table.ts';
@@ -25,6 +26,7 @@ import { partitionPath } from '../../../src/netlog/index/partition.ts';
 import { SavefileIndexer } from '../../../src/netlog/index/savefile-indexer.ts';
 import { NftLog } from '../../../src/netlog/nft/log.ts';
 import { openSavefile } from '../../../src/savefile/reading/open.ts';
+import { Tmpfs } from '../../tmpfs.ts';
 import { ACK, dnsMessage, FIN, PSH, type SmallPacket, SYN, writeSmallSavefile } from './small-savefile.ts';
 
 const NOON = Date.UTC(2026, 10, 24, 12) * 1000;
@@ -434,6 +436,18 @@ describe('building again', () => {
     expect(await ask({ file: 'number' }, 'packets')).toHaveLength(2);
   });
 
+  it('ends with one line on a full disk, and leaves nothing', async () => {
+    save('a.pcap', HANDSHAKE);
+    writeHour(join(root, 'savefiles/b.pcap'), 7, NOON / 1e6, 20_000);
+    const disk = Tmpfs.mount('200k');
+    try {
+      await expect(buildIndex(disk.path, [day()])).rejects.toThrow(CaptureError);
+      expect(readdirSync(join(disk.path, '.index'))).toEqual([]);
+    } finally {
+      disk.unmount();
+    }
+  });
+
   it('puts back a partition that was just being replaced, and removes what else a crash left', async () => {
     save('a.pcap', HANDSHAKE);
     await buildIndex(root, [day()]);
@@ -515,4 +529,18 @@ it('keeps what else a day has', async () => {
   expect(await ask({ from: 'number', to: 'number', kind: 'text', count: 'number' }, 'gaps')).toEqual([
     { from: NOON, to: NOON + 1000, kind: 'dropped', count: 4 },
   ]);
+});
+
+it('needs DuckDB when it is used and not before, and never libpcap', () => {
+  const script = `
+    import { readFileSync } from 'node:fs';
+    await import('./src/netlog/index/build.ts');
+    await import('./src/netlog/bundle/day-source.ts');
+    const { Index } = await import('./src/netlog/index/open.ts');
+    const loaded = () => [...new Set(readFileSync('/proc/self/maps', 'utf8').match(/koffi|libpcap|libduckdb/g))].sort().join();
+    const before = loaded();
+    await (await Index.open(${JSON.stringify(root)})).close();
+    console.log(JSON.stringify([before, loaded()]));`;
+  const arguments_ = ['--import', 'tsx', '--input-type=module', '-e', script];
+  expect(JSON.parse(execFileSync(process.execPath, arguments_, { encoding: 'utf8' }))).toEqual(['', 'libduckdb']);
 });
