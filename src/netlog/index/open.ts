@@ -98,12 +98,15 @@ export class Index {
     });
   }
 
-  /** Rows of a statement of ours by column, for questions that check what they read themselves (query/database.ts). */
+  /**
+   * Rows of a statement of ours by column, for questions that check what they read themselves (query/database.ts). Rejects as
+   * `query` does.
+   */
   async rows(sql: string): Promise<{ readonly [column: string]: Cell }[]> {
-    const result = await this.#database.connection.run(sql);
+    const result = await this.#run(sql, {});
     const names = result.columnNames();
-    const rows = await this.#rows(result);
-    return rows.map((row) => Object.fromEntries(row.map((cell, at) => [names[at] ?? '', cell])));
+    const rows = await result.getRows();
+    return rows.map((row) => Object.fromEntries(row.map((value, at) => [names[at] ?? '', this.#cell(value)])));
   }
 
   /**
