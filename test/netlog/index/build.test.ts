@@ -423,6 +423,11 @@ describe('building again', () => {
     truncateSync(join(root, 'savefiles/b.pcap'), 7);
     const { packets, problems } = await buildIndex(root, [day()]);
     expect([packets, problems.length]).toEqual([3, 2]);
+    expect((await buildIndex(root, [day()])).problems).toEqual(problems);
+    expect(await ask({ from: 'number?', kind: 'text' }, 'gaps', 'ORDER BY "from"')).toEqual([
+      { from: NOON + 10, kind: 'damaged' },
+      { from: null, kind: 'damaged' },
+    ]);
     expect(
       await ask({ packets: 'number', linktype: 'number?' }, 'files WHERE damage IS NOT NULL', 'ORDER BY file'),
     ).toEqual([
