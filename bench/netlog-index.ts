@@ -3,7 +3,7 @@
 // packets. Savefiles and index lie in a temporary folder, 1.3 GB for the 10 million packets that are the default.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDay } from '../src/netlog/bundle/day-source.ts';
 import { findDays } from '../src/netlog/bundle/days.ts';
@@ -166,7 +166,7 @@ async function main(): Promise<void> {
     await writeNftLog(root);
     const bytes = sizeOf(root);
     console.log(
-      `${cpus().length} processors, ${verb} packets in ${HOSTS.length * HOURS} savefiles, ${(bytes / 1e9).toFixed(2)} GB`,
+      `${cpus().length} processors, load ${loadavg()[0]?.toFixed(1)} before, ${verb} packets in ${HOSTS.length * HOURS} savefiles, ${(bytes / 1e9).toFixed(2)} GB`,
     );
     const child = (what: string): string => {
       const { stdout, stderr, status } = spawnSync(

@@ -4,13 +4,13 @@
 // partition stays as it was.
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CaptureError } from '../../errors.ts';
+import { CaptureError, SyscallError } from '../../errors.ts';
 import type { DaySource, SavefileSource } from '../bundle/day-source.ts';
 import type { FoundDay } from '../bundle/days.ts';
 import { asTrouble, type Database, openDatabase } from './duckdb.ts';
 import { mergeFlows } from './merge.ts';
 import { nftRow } from './nft-row.ts';
-import { DESCRIPTION, type IndexedSource, namesIn, partitionPath, readDescription } from './partition.ts';
+import { DESCRIPTION, INDEX, type IndexedSource, namesIn, partitionPath, readDescription } from './partition.ts';
 import { cleanUp, putInPlace, takeOver, workFolder } from './partition-folder.ts';
 import { type IndexedSavefile, SavefileIndexer } from './savefile-indexer.ts';
 import { type Row, VERSION } from './schema.ts';
@@ -39,7 +39,7 @@ export interface BuildResult {
   readonly built: number;
   readonly unchanged: number;
   readonly packets: number;
-  /** A line each: what of a day could not be read. */
+  /** A line each, also of unchanged partitions: what of a day could not be read. */
   readonly problems: readonly string[];
 }
 
@@ -56,6 +56,9 @@ export async function buildIndex(
   days: readonly IndexableDay[],
   progress: (progress: Progress) => void = () => {},
 ): Promise<BuildResult> {
+  await mkdir(join(root, INDEX), { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw SyscallError.from(cause);
+  });
   await cleanUp(root);
   let [built, unchanged, packets] = [0, 0, 0];
   const problems: string[] = [];
@@ -63,6 +66,7 @@ export async function buildIndex(
     const description = await readDescription(partitionPath(root, day.host, day.day));
     if (description?.fingerprint === day.fingerprint) {
       unchanged++;
+      problems.push(...description.problems);
       continue;
     }
     const result = await new PartitionBuild(root, day, progress).run(description?.savefiles ?? []);
@@ -107,8 +111,8 @@ class PartitionBuild {
       this.#say('flows');
       await mergeFlows(database, this.#folder);
       await this.#nft(database, opened, problems);
-      await this.#about(database, opened);
-      const description = { version: VERSION, fingerprint: this.#day.fingerprint, savefiles };
+      await this.#about(database, opened, savefiles);
+      const description = { version: VERSION, fingerprint: this.#day.fingerprint, savefiles, problems };
       await writeFile(join(this.#folder, DESCRIPTION), `${JSON.stringify(description)}\n`);
       await putInPlace(this.#root, this.#work, this.#folder, this.#place);
       return { packets: this.#packets, problems };
@@ -153,11 +157,11 @@ class PartitionBuild {
         this.#say(name);
       });
       this.#bytesDone += bytes;
-      if (result.damage !== undefined) problems.push(result.damage);
       const row = fileRow(file, source, result);
       files.add(row);
       indexedNow.push({ file, name, bytes, row });
     }
+    problems.push(...indexedNow.flatMap(({ row }) => row.damage ?? []));
     const last = indexedNow.at(-1);
     if (last !== undefined) await indexer.finish(last.file);
     await files.writeTo(join(this.#folder, 'files.parquet'));
@@ -179,10 +183,12 @@ class PartitionBuild {
     await writer.writeTo(join(this.#folder, 'nft.parquet'), 'time');
   }
 
-  async #about(database: Database, opened: Opened): Promise<void> {
+  async #about(database: Database, opened: Opened, savefiles: readonly IndexedSource[]): Promise<void> {
     const gaps = await TableWriter.create(database, 'gaps');
     for (const { fromMs, toMs, kind, count, about } of opened.gaps)
       gaps.add({ from: fromMs * 1000, to: toMs * 1000, kind, count, about });
+    for (const { row } of savefiles)
+      if (row.damage !== undefined) gaps.add({ from: row.last, kind: 'damaged', about: row.damage });
     await gaps.writeTo(join(this.#folder, 'gaps.parquet'));
     const manifests = await TableWriter.create(database, 'manifests');
     for (const { since, until, lastGood, ...manifest } of opened.manifests)

@@ -172,6 +172,15 @@ describe('flows', () => {
     ]);
   });
 
+  it('are one also between two ports of one address', async () => {
+    const local = { src: CLIENT, dst: CLIENT };
+    save('a.pcap', [there(0, { ...local, flags: SYN }), back(1, { ...local, flags: SYN | ACK })]);
+    await buildIndex(root, [day()]);
+    expect(await ask({ sport: 'number', packets_forward: 'number', packets_back: 'number' }, 'flows')).toEqual([
+      { sport: 40000, packets_forward: 1, packets_back: 1 },
+    ]);
+  });
+
   it('are one over several savefiles, the same way round', async () => {
     save('a.pcap', HANDSHAKE);
     save('b.pcap', LATER);
@@ -414,6 +423,11 @@ describe('building again', () => {
     truncateSync(join(root, 'savefiles/b.pcap'), 7);
     const { packets, problems } = await buildIndex(root, [day()]);
     expect([packets, problems.length]).toEqual([3, 2]);
+    expect((await buildIndex(root, [day()])).problems).toEqual(problems);
+    expect(await ask({ from: 'number?', kind: 'text' }, 'gaps', 'ORDER BY "from"')).toEqual([
+      { from: NOON + 10, kind: 'damaged' },
+      { from: null, kind: 'damaged' },
+    ]);
     expect(
       await ask({ packets: 'number', linktype: 'number?' }, 'files WHERE damage IS NOT NULL', 'ORDER BY file'),
     ).toEqual([
