@@ -1,7 +1,7 @@
 // What netlogs starts, loads and shows beside its rows: Wireshark, native code and DuckDB only where they are needed, a bar while
 // it indexes, a live directory with its ledger, its page.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -92,6 +92,21 @@ test('packets opens Wireshark on a savefile that is there as long as it runs', (
   expect(netlogs(at('packets', '--addr', '203.0.113.66'), { PATH: '/nonexistent' })).toMatchObject({
     code: 1,
     stderr: 'netlogs: 2 packets\nnetlogs: wireshark can not be started; -w FILE writes the packets\n',
+  });
+});
+
+test('a bundle that is broken is said each time, in one line that names it, and is a finding', () => {
+  const broken = join(scratch, 'broken');
+  mkdirSync(join(broken, CLEAN), { recursive: true });
+  writeFileSync(join(broken, CLEAN, 'sys-dns.tgz'), 'no gzip');
+  for (let time = 0; time < 2; time++)
+    expect(netlogs(['list', '-d', broken])).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^netlogs: sys-dns 2026-11-26: sys-dns\.tgz: .*\n$/),
+    });
+  expect(netlogs(['check', '-d', broken, '--only', 'capture'])).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('a savefile or a bundle that is broken'),
   });
 });
 
