@@ -2,14 +2,15 @@
 // savefiles each, in how much memory; how long its questions take then; and what `tshark -T fields` takes for the same
 // packets. Savefiles and index lie in a temporary folder, 1.3 GB for the 10 million packets that are the default.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createReadStream, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openDay } from '../src/netlog/bundle/day-source.ts';
+import { findDays } from '../src/netlog/bundle/days.ts';
 import { addressText4 } from '../src/netlog/decode/address.ts';
 import { INCOMING, PacketDecoder } from '../src/netlog/decode/packet.ts';
 import { buildIndex, type IndexableDay } from '../src/netlog/index/build.ts';
 import { Index } from '../src/netlog/index/open.ts';
-import { NftLog } from '../src/netlog/nft/log.ts';
 import { openSavefile } from '../src/savefile/reading/open.ts';
 import { readPackets } from '../src/savefile/reading/read-packets.ts';
 import { serverName, writeHour } from './netlog-traffic.ts';
@@ -20,41 +21,27 @@ const HOSTS = ['sys-dns', 'sys-vpn'];
 const HOURS = 24;
 /** A packet of so many has a line in sys-firewall's log. */
 const NFT_EVERY = 50;
-const NFT_LOG = 'nft.log';
+const NFT_LOG = `nft-${DAY}.log`;
 /** tshark is given so many savefiles. */
 const SLICE = 1;
 
 function generate(root: string, packets: number): void {
   for (const [index, host] of HOSTS.entries()) {
-    mkdirSync(join(root, host), { recursive: true });
+    mkdirSync(join(root, DAY, host), { recursive: true });
     for (let hour = 0; hour < HOURS; hour++) {
       const name = `pcap-20261124${String(hour).padStart(2, '0')}0000.pcap`;
-      writeHour(join(root, host, name), 1 + index * HOURS + hour, START + hour * 3600, packets / HOSTS.length / HOURS);
+      writeHour(
+        join(root, DAY, host, name),
+        1 + index * HOURS + hour,
+        START + hour * 3600,
+        packets / HOSTS.length / HOURS,
+      );
     }
   }
 }
 
-function daysOf(root: string): IndexableDay[] {
-  return HOSTS.map((host) => ({
-    host,
-    day: DAY,
-    fingerprint: '1',
-    open: async () => ({
-      savefiles: readdirSync(join(root, host))
-        .sort()
-        .map((name) => {
-          const path = join(root, host, name);
-          return { name, bytes: statSync(path).size, open: () => openSavefile(path) };
-        }),
-      nftLogs:
-        host === HOSTS[0]
-          ? [{ name: NFT_LOG, read: () => new NftLog('nft', { day: DAY }).read(createReadStream(join(root, NFT_LOG))) }]
-          : [],
-      manifests: [],
-      gaps: [],
-      close() {},
-    }),
-  }));
+async function daysOf(root: string): Promise<IndexableDay[]> {
+  return (await findDays(root)).map((found) => ({ ...found, open: () => openDay(found) }));
 }
 
 /** What sys-firewall would have said of some packets of its clients. */
@@ -63,8 +50,10 @@ async function writeNftLog(root: string): Promise<void> {
   const lines: string[] = [];
   let met = 0;
   for (const host of HOSTS)
-    for (const name of readdirSync(join(root, host)))
-      for await (const { sec, nsec, data, len, linktype } of readPackets(await openSavefile(join(root, host, name)))) {
+    for (const name of readdirSync(join(root, DAY, host)))
+      for await (const { sec, nsec, data, len, linktype } of readPackets(
+        await openSavefile(join(root, DAY, host, name)),
+      )) {
         decoder.decode(linktype, data, 0, data.length, len);
         const { protocol, family, ifindex, direction, sourcePort, destinationPort, ipId } = decoder;
         if (family !== 4 || ifindex !== 7 || direction !== INCOMING || sourcePort < 0 || ++met % NFT_EVERY > 0)
@@ -76,7 +65,8 @@ async function writeNftLog(root: string): Promise<void> {
           `${time} sys-firewall kernel: SYSFW:new IN=vif5.0 OUT=eth0 MAC= SRC=${src} DST=${dst} LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=${ipId} DF PROTO=${proto} SPT=${sourcePort} DPT=${destinationPort} `,
         );
       }
-  writeFileSync(join(root, NFT_LOG), `${lines.join('\n')}\n`);
+  mkdirSync(join(root, DAY, 'sys-firewall'));
+  writeFileSync(join(root, DAY, 'sys-firewall', NFT_LOG), `${lines.join('\n')}\n`);
 }
 
 const QUESTIONS: Readonly<Record<string, string>> = {
@@ -100,7 +90,7 @@ const QUESTIONS: Readonly<Record<string, string>> = {
 
 async function index(root: string): Promise<void> {
   const started = performance.now();
-  const result = await buildIndex(root, daysOf(root));
+  const result = await buildIndex(root, await daysOf(root));
   const seconds = (performance.now() - started) / 1000;
   const rssMib = process.resourceUsage().maxRSS / 1024;
   console.log(JSON.stringify({ seconds, rssMib, packets: result.packets, problems: result.problems }));
@@ -128,7 +118,9 @@ async function ask(root: string): Promise<void> {
 
 function tshark(root: string): number {
   const [host = ''] = HOSTS;
-  const names = readdirSync(join(root, host)).sort().slice(0, SLICE);
+  const names = readdirSync(join(root, DAY, host))
+    .sort()
+    .slice(0, SLICE);
   const fields = [
     'frame.time_epoch',
     'sll.ifindex',
@@ -152,7 +144,7 @@ function tshark(root: string): number {
   for (const name of names)
     execFileSync(
       'tshark',
-      ['-n', '-r', join(root, host, name), '-T', 'fields', ...fields.flatMap((field) => ['-e', field])],
+      ['-n', '-r', join(root, DAY, host, name), '-T', 'fields', ...fields.flatMap((field) => ['-e', field])],
       { stdio: ['ignore', 'ignore', 'ignore'] },
     );
   return ((performance.now() - started) / 1000) * ((HOSTS.length * HOURS) / names.length);
@@ -174,7 +166,7 @@ async function main(): Promise<void> {
     await writeNftLog(root);
     const bytes = sizeOf(root);
     console.log(
-      `${cpus().length} processors, ${verb} packets in ${HOSTS.length * HOURS} savefiles, ${(bytes / 1e9).toFixed(2)} GB`,
+      `${cpus().length} processors, load ${loadavg()[0]?.toFixed(1)} before, ${verb} packets in ${HOSTS.length * HOURS} savefiles, ${(bytes / 1e9).toFixed(2)} GB`,
     );
     const child = (what: string): string => {
       const { stdout, stderr, status } = spawnSync(

@@ -1,13 +1,13 @@
 // The completion of bash, as a function of its own that needs no other package. Called by generate.ts.
 //
 // readline breaks words at `=`, so `--engine=ri` comes as three of them.
-import type { CompletedCommand, Value } from './commands.ts';
+import type { CompletedCommand, CompletedProgram, Value } from './commands.ts';
 
-export function bashCompletion(commands: readonly CompletedCommand[]): string {
-  const [capture] = commands;
-  if (capture === undefined) throw new Error('unreachable: there is a first command');
+export function bashCompletion({ name: program, commands }: CompletedProgram): string {
+  const [implied] = commands;
+  if (implied === undefined) throw new Error('unreachable: there is a first command');
   const names = commands.map(({ name }) => name);
-  return `# bash completion of tsnetpcap, made by \`npm run completions\`.
+  const text = `# bash completion of tsnetpcap, made by \`npm run completions\`.
 
 _tsnetpcap_files() {
   compopt -o filenames
@@ -17,18 +17,9 @@ _tsnetpcap_files() {
 _tsnetpcap_words() {
   mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
 }
-
-_tsnetpcap_interfaces() {
-  local path names=any
-  for path in /sys/class/net/*/; do
-    path=\${path%/}
-    names+=" \${path##*/}"
-  done
-  _tsnetpcap_words "$names" "$1"
-}
-
+${usesInterfaces(commands) ? INTERFACES : ''}
 _tsnetpcap() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]} command=capture first=1 options valued
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]} command=${implied.name} first=1 options valued
   if [[ $cur == = ]]; then
     cur=
   elif [[ $prev == = ]]; then
@@ -56,14 +47,29 @@ ${commands.flatMap(valuesOf).join('\n')}
     return
   fi
   case $command in
-    capture) ((COMP_CWORD > 1)) || _tsnetpcap_words '${names.join(' ')}' "$cur" ;;
-${commands.flatMap(operandsOf).join('\n')}
+${implied.operands === 'expression' ? `    ${implied.name}) ((COMP_CWORD > 1)) || _tsnetpcap_words '${names.join(' ')}' "$cur" ;;\n` : ''}${commands.flatMap(operandsOf).join('\n')}
     help) ((COMP_CWORD > first)) || _tsnetpcap_words '${names.filter((name) => name !== 'help').join(' ')}' "$cur" ;;
   esac
 }
 
 complete -F _tsnetpcap tsnetpcap
 `;
+  return text.replaceAll('tsnetpcap', program);
+}
+
+const INTERFACES = `
+_tsnetpcap_interfaces() {
+  local path names=any
+  for path in /sys/class/net/*/; do
+    path=\${path%/}
+    names+=" \${path##*/}"
+  done
+  _tsnetpcap_words "$names" "$1"
+}
+`;
+
+function usesInterfaces(commands: readonly CompletedCommand[]): boolean {
+  return commands.some(({ options }) => options.some(({ value }) => value?.kind === 'interface'));
 }
 
 function optionsOf({ name, options }: CompletedCommand): string {
@@ -98,6 +104,8 @@ function replyTo(kind: Value): string {
   switch (kind) {
     case 'file':
       return '_tsnetpcap_files -f "$cur"\n      ';
+    case 'directory':
+      return '_tsnetpcap_files -d "$cur"\n      ';
     case 'interface':
       return '_tsnetpcap_interfaces "$cur"\n      ';
     case 'program':
@@ -113,6 +121,8 @@ function operandsOf({ name, operands }: CompletedCommand): string[] {
   switch (operands) {
     case 'files':
       return [`    ${name}) _tsnetpcap_files -f "$cur" ;;`];
+    case 'days':
+      return [`    ${name}) _tsnetpcap_words 'today yesterday latest' "$cur" ;;`];
     case 'directory':
       return [`    ${name}) _tsnetpcap_files -d "$cur" ;;`];
     case 'directory and files':

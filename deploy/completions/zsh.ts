@@ -1,17 +1,16 @@
 // The completion of zsh: specs of its _arguments (zshcompsys(1)), a function for each command. Called by generate.ts.
-import type { CompletedCommand, CompletedOption, Value } from './commands.ts';
+import type { CompletedCommand, CompletedOption, CompletedProgram, Value } from './commands.ts';
 
-export function zshCompletion(commands: readonly CompletedCommand[]): string {
+export function zshCompletion({ name: program, commands }: CompletedProgram): string {
+  const [implied] = commands;
+  if (implied === undefined) throw new Error('unreachable: there is a first command');
   const described = commands.map(({ name, help }) => `    '${escaped(name)}:${escaped(help)}'`).join('\n');
-  return `#compdef tsnetpcap
+  const functions = commands.map(functionOf).join('\n');
+  const used = (helper: string): boolean => functions.includes(`_tsnetpcap_${helper}`);
+  const text = `#compdef tsnetpcap
 # zsh completion of tsnetpcap, made by \`npm run completions\`.
 
-_tsnetpcap_interfaces() {
-  local expl
-  _wanted interfaces expl interface compadd -- any /sys/class/net/*(N/:t) /sys/class/net/*(N@:t)
-}
-
-_tsnetpcap_commands() {
+${used('interfaces') ? INTERFACES : ''}_tsnetpcap_commands() {
   local -a commands
   commands=(
 ${described}
@@ -19,15 +18,9 @@ ${described}
   _describe command commands
 }
 
-# Within the directory that is the first operand.
-_tsnetpcap_savefiles() {
-  local directory=\${~\${(Q)words[2]}}
-  _files -W \${directory:A}
-}
-
-${commands.map(functionOf).join('\n')}
+${used('savefiles') ? SAVEFILES : ''}${functions}
 _tsnetpcap() {
-  local name=capture
+  local name=${implied.name}
   if (( CURRENT > 2 )) && [[ $words[2] == (${commands.map(({ name }) => name).join('|')}) ]]; then
     name=$words[2]
     shift words
@@ -41,7 +34,23 @@ _tsnetpcap() {
 
 _tsnetpcap "$@"
 `;
+  return text.replaceAll('tsnetpcap', program);
 }
+
+const INTERFACES = `_tsnetpcap_interfaces() {
+  local expl
+  _wanted interfaces expl interface compadd -- any /sys/class/net/*(N/:t) /sys/class/net/*(N@:t)
+}
+
+`;
+
+const SAVEFILES = `# Within the directory that is the first operand.
+_tsnetpcap_savefiles() {
+  local directory=\${~\${(Q)words[2]}}
+  _files -W \${directory:A}
+}
+
+`;
 
 function functionOf({ name, options, operands }: CompletedCommand): string {
   const specs = [...options.flatMap(specsOf), ...OPERANDS[operands].map((spec) => `'${spec}'`)];
@@ -60,6 +69,8 @@ const OPERANDS: Readonly<Record<CompletedCommand['operands'], readonly string[]>
   directory: ['1:directory:_files -/'],
   'directory and files': ['1:directory:_files -/', '*:savefile:_tsnetpcap_savefiles'],
   command: ['1:command:_tsnetpcap_commands'],
+  days: ['*:day:(today yesterday latest)'],
+  other: [],
 };
 
 /** By each of its names; one that was given is not offered again, by none of them. */
@@ -76,6 +87,7 @@ function actionOf(kind: Value): string {
   if (typeof kind === 'object') return `(${kind.join(' ')})`;
   const actions = {
     file: '_files',
+    directory: '_files -/',
     interface: '_tsnetpcap_interfaces',
     program: '_command_names -e',
     user: '_users',

@@ -39,6 +39,13 @@ export interface FilterFlags {
 
 export const DEFAULT_LIMIT = 1000;
 const LARGEST_PORT = 65_535;
+const LARGEST_PROTOCOL = 255;
+const PROTOCOLS: ReadonlyMap<string, number> = new Map([
+  ['TCP', 6],
+  ['UDP', 17],
+  ['ICMP', 1],
+  ['ICMPV6', 58],
+]);
 
 const group = { rows: 'Rows:', output: 'Output:', logs: 'Logs:' } as const;
 
@@ -77,7 +84,7 @@ export const FILTER_FLAGS: readonly Flag<FilterFlags>[] = [
     help: 'of this protocol, a name or number',
     group: group.rows,
     repeat: 'list',
-    parse: (_, text) => text.toUpperCase(),
+    parse: parseProto,
   },
   {
     name: 'name',
@@ -162,6 +169,16 @@ function parsePort(option: string, text: string): number {
   if (!/^\d{1,5}$/.test(text) || port > LARGEST_PORT)
     throw new OptionError(option, text, `expected a port, 0 to ${LARGEST_PORT}`);
   return port;
+}
+
+/** As the index has it, in upper case: the four by name, others by number. */
+function parseProto(option: string, text: string): string {
+  const name = text.toUpperCase();
+  if (PROTOCOLS.has(name)) return name;
+  const number = Number(text);
+  if (!/^\d{1,3}$/.test(text) || number > LARGEST_PROTOCOL)
+    throw new OptionError(option, text, `expected tcp, udp, icmp, icmpv6, or a number, 0 to ${LARGEST_PROTOCOL}`);
+  return [...PROTOCOLS].find(([, known]) => known === number)?.[0] ?? String(number);
 }
 
 function parseLimit(option: string, text: string): number {

@@ -11,7 +11,7 @@ export function printRows<Row>(columns: readonly Column<Row>[], rows: readonly R
   const data = columns.filter(({ only }) => only !== 'table');
   if (flags.json === true) write(rows, (row) => jsonLine(data, row));
   else if (flags.csv === true) {
-    process.stdout.write(`${data.map(({ name }) => name).join(',')}\r\n`);
+    process.stdout.write(`${data.map(({ name }) => csvField(name)).join(',')}\r\n`);
     write(rows, (row) => `${data.map((column) => csvField(datum(column, row))).join(',')}\r\n`);
   } else if (rows.length > 0) {
     const width = process.stdout.isTTY === true ? process.stdout.columns : Number.POSITIVE_INFINITY;

@@ -25,7 +25,7 @@ const MOST_ROWS = 10_000_000;
 export function sqlCommand(): Command {
   const command = new Command('netlogs sql')
     .description(
-      "A statement of your own, in DuckDB's SQL. Views: packets, flows, dns, tls, nft, files, gaps, manifests.",
+      "A statement of your own, in DuckDB's SQL. Views: packets, flows, dns, tls, nft, nft_flows, files, gaps, manifests.",
     )
     .argument('<statement>', 'SQL')
     .action(async (statement: string, flags: SqlFlags) => {

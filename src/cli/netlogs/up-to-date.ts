@@ -1,4 +1,4 @@
-// Brings the index up to date, and says on a terminal how far it is. What of a bundle could not be read is said in any case.
+// Brings the index up to date, and says on a terminal how far it is. What could not be read is said each time.
 
 import { openDay } from '../../netlog/bundle/day-source.ts';
 import type { FoundDay } from '../../netlog/bundle/days.ts';
@@ -18,12 +18,11 @@ export async function bringUpToDate(
   found: readonly FoundDay[],
   identity: string | undefined,
 ): Promise<void> {
-  const problems: string[] = [];
-  const days = await Promise.all(found.map((day) => indexable(root, day, identity, problems)));
+  const days = await Promise.all(found.map((day) => indexable(root, day, identity)));
   const bar = process.stderr.isTTY === true ? new Bar() : undefined;
+  let problems: readonly string[] = [];
   try {
-    const result = await buildIndex(root, days, (progress) => bar?.show(progress));
-    problems.push(...result.problems);
+    ({ problems } = await buildIndex(root, days, (progress) => bar?.show(progress)));
   } finally {
     bar?.clear();
   }
@@ -33,23 +32,14 @@ export async function bringUpToDate(
 }
 
 /** A day that was indexed with an identity is as it was without one, too. */
-async function indexable(
-  root: string,
-  day: FoundDay,
-  identity: string | undefined,
-  problems: string[],
-): Promise<IndexableDay> {
+async function indexable(root: string, day: FoundDay, identity: string | undefined): Promise<IndexableDay> {
   const before = await readDescription(partitionPath(root, day.host, day.day));
   const opened = day.fingerprint + OPENED;
   return {
     host: day.host,
     day: day.day,
     fingerprint: identity !== undefined || before?.fingerprint === opened ? opened : day.fingerprint,
-    open: async () => {
-      const source = await openDay(day, identity === undefined ? {} : { identity });
-      problems.push(...source.problems);
-      return source;
-    },
+    open: () => openDay(day, identity === undefined ? {} : { identity }),
   };
 }
 

@@ -4,66 +4,22 @@
 // partition stays as it was.
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CaptureError } from '../../errors.ts';
-import type { RecordReader } from '../../savefile/reading/record-run.ts';
-import type { NftRecord } from '../nft/log.ts';
-import { type Database, openDatabase } from './duckdb.ts';
+import { CaptureError, SyscallError } from '../../errors.ts';
+import type { DaySource, SavefileSource } from '../bundle/day-source.ts';
+import type { FoundDay } from '../bundle/days.ts';
+import { asTrouble, type Database, openDatabase } from './duckdb.ts';
 import { mergeFlows } from './merge.ts';
 import { nftRow } from './nft-row.ts';
-import { DESCRIPTION, type IndexedSource, namesIn, partitionPath, readDescription } from './partition.ts';
+import { DESCRIPTION, INDEX, type IndexedSource, namesIn, partitionPath, readDescription } from './partition.ts';
 import { cleanUp, putInPlace, takeOver, workFolder } from './partition-folder.ts';
 import { type IndexedSavefile, SavefileIndexer } from './savefile-indexer.ts';
 import { type Row, VERSION } from './schema.ts';
 import { TableWriter } from './table-writer.ts';
 
-/** One day of one host, as src/netlog/bundle finds it. */
-export interface IndexableDay {
-  readonly host: string;
-  /** `2026-11-24`. */
-  readonly day: string;
-  /** Another one when anything of the sources has changed. */
-  readonly fingerprint: string;
-  /** Is closed by the builder. */
-  readonly open: () => Promise<OpenedDay>;
-}
-
-export interface OpenedDay {
-  /** In the order of their packets. One with the name and size of an indexed one is that one. */
-  readonly savefiles: readonly SavefileToIndex[];
-  readonly nftLogs: readonly {
-    readonly name: string;
-    readonly read: () => AsyncIterable<readonly NftRecord[]>;
-  }[];
-  readonly manifests: readonly ManifestToIndex[];
-  readonly gaps: readonly GapToIndex[];
-  readonly close: () => void;
-}
-
-export interface SavefileToIndex {
-  readonly name: string;
-  readonly bytes: number;
-  readonly open: () => Promise<RecordReader>;
-}
-
-export interface ManifestToIndex {
-  readonly kind: string;
-  readonly id: string;
-  readonly since: string;
-  readonly until: string;
-  readonly lastGood: string | null;
-  readonly file: string;
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly encrypted: boolean;
-  readonly facts: ReadonlyMap<string, string>;
-}
-
-export interface GapToIndex {
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly kind: string;
-  readonly count?: number;
-  readonly about: string;
+/** One day of one host. */
+export interface IndexableDay extends Pick<FoundDay, 'host' | 'day' | 'fingerprint'> {
+  /** Is closed by the builder. A savefile with the name and size of one that was indexed is that one. */
+  readonly open: () => Promise<Omit<DaySource, 'host' | 'day'>>;
 }
 
 /** Told now and then while a day is indexed. */
@@ -83,7 +39,7 @@ export interface BuildResult {
   readonly built: number;
   readonly unchanged: number;
   readonly packets: number;
-  /** A line each: what of a day could not be read. */
+  /** A line each, also of unchanged partitions: what of a day could not be read. */
   readonly problems: readonly string[];
 }
 
@@ -100,6 +56,9 @@ export async function buildIndex(
   days: readonly IndexableDay[],
   progress: (progress: Progress) => void = () => {},
 ): Promise<BuildResult> {
+  await mkdir(join(root, INDEX), { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw SyscallError.from(cause);
+  });
   await cleanUp(root);
   let [built, unchanged, packets] = [0, 0, 0];
   const problems: string[] = [];
@@ -107,6 +66,7 @@ export async function buildIndex(
     const description = await readDescription(partitionPath(root, day.host, day.day));
     if (description?.fingerprint === day.fingerprint) {
       unchanged++;
+      problems.push(...description.problems);
       continue;
     }
     const result = await new PartitionBuild(root, day, progress).run(description?.savefiles ?? []);
@@ -116,6 +76,8 @@ export async function buildIndex(
   }
   return { built, unchanged, packets, problems };
 }
+
+type Opened = Awaited<ReturnType<IndexableDay['open']>>;
 
 class PartitionBuild {
   readonly #root: string;
@@ -144,16 +106,18 @@ class PartitionBuild {
     try {
       await mkdir(this.#folder, { recursive: true });
       database = await openDatabase(join(this.#work, 'temporary'), MEMORY_LIMIT, THREADS);
-      const problems: string[] = [];
+      const problems = [...opened.problems];
       const savefiles = await this.#savefiles(database, opened.savefiles, before, problems);
       this.#say('flows');
       await mergeFlows(database, this.#folder);
       await this.#nft(database, opened, problems);
-      await this.#about(database, opened);
-      const description = { version: VERSION, fingerprint: this.#day.fingerprint, savefiles };
+      await this.#about(database, opened, savefiles);
+      const description = { version: VERSION, fingerprint: this.#day.fingerprint, savefiles, problems };
       await writeFile(join(this.#folder, DESCRIPTION), `${JSON.stringify(description)}\n`);
       await putInPlace(this.#root, this.#work, this.#folder, this.#place);
       return { packets: this.#packets, problems };
+    } catch (cause) {
+      throw asTrouble(cause);
     } finally {
       database?.close();
       opened.close();
@@ -163,7 +127,7 @@ class PartitionBuild {
 
   async #savefiles(
     database: Database,
-    sources: readonly SavefileToIndex[],
+    sources: readonly SavefileSource[],
     before: readonly IndexedSource[],
     problems: string[],
   ): Promise<IndexedSource[]> {
@@ -193,23 +157,24 @@ class PartitionBuild {
         this.#say(name);
       });
       this.#bytesDone += bytes;
-      if (result.damage !== undefined) problems.push(result.damage);
       const row = fileRow(file, source, result);
       files.add(row);
       indexedNow.push({ file, name, bytes, row });
     }
+    problems.push(...indexedNow.flatMap(({ row }) => row.damage ?? []));
     const last = indexedNow.at(-1);
     if (last !== undefined) await indexer.finish(last.file);
     await files.writeTo(join(this.#folder, 'files.parquet'));
     return indexedNow;
   }
 
-  async #nft(database: Database, { nftLogs }: OpenedDay, problems: string[]): Promise<void> {
+  async #nft(database: Database, { nftLogs }: Opened, problems: string[]): Promise<void> {
     const writer = await TableWriter.create(database, 'nft');
-    for (const { name, read } of nftLogs) {
-      this.#say(name);
+    for (const source of nftLogs) {
+      this.#say(source.name);
       try {
-        for await (const records of read()) for (const record of records) writer.add(nftRow(record));
+        for await (const records of source.read()) for (const record of records) writer.add(nftRow(record));
+        problems.push(...source.log.problems());
       } catch (cause) {
         if (!(cause instanceof CaptureError)) throw cause;
         problems.push(cause.message);
@@ -218,10 +183,12 @@ class PartitionBuild {
     await writer.writeTo(join(this.#folder, 'nft.parquet'), 'time');
   }
 
-  async #about(database: Database, opened: OpenedDay): Promise<void> {
+  async #about(database: Database, opened: Opened, savefiles: readonly IndexedSource[]): Promise<void> {
     const gaps = await TableWriter.create(database, 'gaps');
     for (const { fromMs, toMs, kind, count, about } of opened.gaps)
       gaps.add({ from: fromMs * 1000, to: toMs * 1000, kind, count, about });
+    for (const { row } of savefiles)
+      if (row.damage !== undefined) gaps.add({ from: row.last, kind: 'damaged', about: row.damage });
     await gaps.writeTo(join(this.#folder, 'gaps.parquet'));
     const manifests = await TableWriter.create(database, 'manifests');
     for (const { since, until, lastGood, ...manifest } of opened.manifests)
@@ -240,7 +207,7 @@ class PartitionBuild {
   }
 }
 
-function fileRow(file: number, { name, bytes }: SavefileToIndex, result: IndexedSavefile): Row<'files'> {
+function fileRow(file: number, { name, bytes }: SavefileSource, result: IndexedSavefile): Row<'files'> {
   const { packets, firstUs, lastUs, linktype, snaplen, damage } = result;
   return { file, name, bytes, packets, first: firstUs, last: lastUs, linktype, snaplen, damage };
 }

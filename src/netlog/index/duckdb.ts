@@ -1,7 +1,7 @@
 // The door to DuckDB, which is loaded when an index is built or opened and not before: it has 68 MB, and the capture program
 // must never need it. Nobody else imports it but for types.
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { CaptureError } from '../../errors.ts';
+import { CaptureError, SyscallError } from '../../errors.ts';
 
 type Api = typeof import('@duckdb/node-api');
 type Bindings = typeof import('@duckdb/node-bindings');
@@ -20,6 +20,13 @@ export async function loadDuckDb(): Promise<DuckDb> {
   } catch (cause) {
     throw new CaptureError('ERR_DUCKDB', 'the index needs the npm package @duckdb/node-api', { cause });
   }
+}
+
+/** What DuckDB or the system refuses (a full disk, a damaged file) as a CaptureError of one line. All else is a bug. */
+export function asTrouble(cause: unknown): unknown {
+  const [, what] =
+    (cause instanceof Error && /^(?:IO|Out of Memory|Invalid Input) Error: (.*)/.exec(cause.message)) || [];
+  return what === undefined ? SyscallError.from(cause) : new CaptureError('ERR_DUCKDB', `index: ${what}`, { cause });
 }
 
 /** A database in memory. `temporary`: the folder for what does not fit there, which DuckDB makes when it needs it. */

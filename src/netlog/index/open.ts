@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { DuckDBMaterializedResult, DuckDBValue } from '@duckdb/node-api';
 import { CaptureError } from '../../errors.ts';
-import { type Database, openDatabase } from './duckdb.ts';
+import { asTrouble, type Database, openDatabase } from './duckdb.ts';
 import { listPartitions, namesIn, type Partition, tableOf } from './partition.ts';
 import { workFolder } from './partition-folder.ts';
 import { TABLE_NAMES, type TableName } from './schema.ts';
@@ -73,19 +73,22 @@ export class Index {
       await database.connection.run('SET lock_configuration = true');
     } catch (cause) {
       database.close();
-      throw cause;
+      throw asTrouble(cause);
     }
     return new Index(database, partitions, temporary);
   }
 
-  /** The answer to a question of ours, `$name` in it being `values.name`; checked to have the columns of `shape`. */
+  /**
+   * The answer to a question of ours, `$name` in it being `values.name`; checked to have the columns of `shape`. Rejects with
+   * CaptureError where the index can't be read or memory does not do.
+   */
   async query<S extends Shape>(shape: S, sql: string, values: Record<string, DuckDBValue> = {}): Promise<Answer<S>[]> {
-    const result = await this.#database.connection.run(sql, values);
+    const result = await this.#run(sql, values);
     const names = result.columnNames();
     const wanted = Object.keys(shape);
     if (wanted.join() !== names.join()) throw new Error(`unreachable: columns ${names}, wanted ${wanted}`);
     const kinds = Object.values(shape);
-    const rows = await this.#rows(result);
+    const rows = (await result.getRows()).map((row) => row.map((value) => this.#cell(value)));
     return rows.map((row) => {
       const checked = row.map((cell, at) => {
         if (isOfKind(cell, kinds[at])) return [wanted[at], cell];
@@ -95,12 +98,15 @@ export class Index {
     });
   }
 
-  /** Rows of a statement of ours by column, for questions that check what they read themselves (query/database.ts). */
+  /**
+   * Rows of a statement of ours by column, for questions that check what they read themselves (query/database.ts). Rejects as
+   * `query` does.
+   */
   async rows(sql: string): Promise<{ readonly [column: string]: Cell }[]> {
-    const result = await this.#database.connection.run(sql);
+    const result = await this.#run(sql, {});
     const names = result.columnNames();
-    const rows = await this.#rows(result);
-    return rows.map((row) => Object.fromEntries(row.map((cell, at) => [names[at] ?? '', cell])));
+    const rows = await result.getRows();
+    return rows.map((row) => Object.fromEntries(row.map((value, at) => [names[at] ?? '', this.#cell(value)])));
   }
 
   /**
@@ -126,7 +132,7 @@ export class Index {
 
   /** DuckDB's own parser says what it is: binding alone, as preparing does it, makes folders for EXPORT. */
   async #requireSelect(text: string): Promise<void> {
-    const result = await this.#database.connection.run('SELECT json_serialize_sql($text::VARCHAR)', { text });
+    const result = await this.#run('SELECT json_serialize_sql($text::VARCHAR)', { text });
     const [[json] = []] = await result.getRows();
     const parsed: { error_type?: string; error_message?: string; statements?: unknown[] } = JSON.parse(String(json));
     if (parsed.error_type === 'parser') throw new CaptureError('ERR_SQL', String(parsed.error_message));
@@ -140,8 +146,12 @@ export class Index {
     await rm(this.#temporary, { recursive: true, force: true });
   }
 
-  async #rows(result: DuckDBMaterializedResult): Promise<Cell[][]> {
-    return (await result.getRows()).map((row) => row.map((value) => this.#cell(value)));
+  async #run(sql: string, values: Record<string, DuckDBValue>): Promise<DuckDBMaterializedResult> {
+    try {
+      return await this.#database.connection.run(sql, values);
+    } catch (cause) {
+      throw asTrouble(cause);
+    }
   }
 
   #cell(value: DuckDBValue): Cell {

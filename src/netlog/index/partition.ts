@@ -16,6 +16,8 @@ export interface PartitionDescription {
   /** Of the day's sources. */
   readonly fingerprint: string;
   readonly savefiles: readonly IndexedSource[];
+  /** A line each: what of these could not be read. */
+  readonly problems: readonly string[];
 }
 
 /** An indexed savefile: `file` is its number in the tables, `row` what `files` has of it. */
@@ -66,9 +68,10 @@ export async function readDescription(path: string): Promise<PartitionDescriptio
   } catch {
     return undefined;
   }
-  const { version, fingerprint, savefiles } = description;
-  if (version !== VERSION || fingerprint === undefined || savefiles === undefined) return undefined;
-  return { version, fingerprint, savefiles };
+  const { version, fingerprint, savefiles, problems } = description;
+  if (version !== VERSION || fingerprint === undefined || savefiles === undefined || problems === undefined)
+    return undefined;
+  return { version, fingerprint, savefiles, problems };
 }
 
 /** Sorted; none where there is no such folder. */

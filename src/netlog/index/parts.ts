@@ -4,7 +4,7 @@ import { PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP } from '../d
 import { ChunkAppender } from './chunk-appender.ts';
 import type { Database } from './duckdb.ts';
 import type { FlowTable } from './flow-table.ts';
-import { CHUNK_ROWS, PARQUET } from './table-writer.ts';
+import { CHUNK_ROWS, PARQUET, type WriteRows } from './table-writer.ts';
 import { quote } from './views.ts';
 
 const NAMES: ReadonlyMap<number, string> = new Map([
@@ -25,14 +25,11 @@ export function protocolName(protocol: number): string {
   return NAMES.get(protocol) ?? (protocol < 0 ? '' : String(protocol));
 }
 
-/** Writes the parts of the flows that had packets, and sets their counts to nothing. Without any no file is made. */
-export async function writeParts(
-  database: Database,
-  flows: FlowTable,
-  file: number,
-  part: number,
-  path: string,
-): Promise<void> {
+/**
+ * Takes out the parts of the flows that had packets, and sets their counts to nothing. What it resolves to writes them;
+ * without any it makes no file.
+ */
+export async function takeParts(database: Database, flows: FlowTable, file: number, part: number): Promise<WriteRows> {
   const numbers = (): Float64Array => new Float64Array(CHUNK_ROWS);
   const texts = (): string[] => new Array<string>(CHUNK_ROWS).fill('');
   const [flow, ifindex, first, last] = [numbers(), numbers(), numbers(), numbers()];
@@ -49,7 +46,8 @@ export async function writeParts(
   const ends = [proto, low, high, lowPort, highPort, lowOpened, syn];
   const counts = [packetsLow, packetsHigh, bytesLow, bytesHigh, flagsLow, flagsHigh];
   const columns = [flow, ifindex, ...ends, first, last, ...counts, ipId, ttl];
-  const appender = await ChunkAppender.create(database, 'parts', STAGED, columns);
+  const table = `parts_${file}_${part}`;
+  const appender = await ChunkAppender.create(database, table, STAGED, columns);
   let row = 0;
   for (let entry = 0; entry < flows.size; entry++) {
     const [one, other] = [2 * entry, 2 * entry + 1];
@@ -80,10 +78,12 @@ export async function writeParts(
   }
   appender.append(row);
   appender.close();
-  const { connection } = database;
-  if (appender.rows > 0)
-    await connection.run(
-      `COPY (SELECT ${file}::INTEGER AS file, ${part}::INTEGER AS part, * FROM parts) TO ${quote(path)} ${PARQUET}`,
-    );
-  await connection.run('DROP TABLE parts');
+  const { writing } = database;
+  return async (path) => {
+    if (appender.rows > 0)
+      await writing.run(
+        `COPY (SELECT ${file}::INTEGER AS file, ${part}::INTEGER AS part, * FROM ${table}) TO ${quote(path)} ${PARQUET}`,
+      );
+    await writing.run(`DROP TABLE ${table}`);
+  };
 }

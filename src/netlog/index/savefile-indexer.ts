@@ -6,13 +6,14 @@ import { CaptureError } from '../../errors.ts';
 import { RECORD_HEADER_LENGTH, record } from '../../savefile/header.ts';
 import type { RecordReader, RecordRun } from '../../savefile/reading/record-run.ts';
 import type { ClientHello } from '../decode/client-hello.ts';
-import { looksLikeDns, readDns } from '../decode/dns.ts';
+import { type DnsMessage, looksLikeDns, readDns } from '../decode/dns.ts';
+import { DnsStreams } from '../decode/dns-streams.ts';
 import { HelloAssembler } from '../decode/hello-assembler.ts';
 import { PacketDecoder, PROTOCOL_TCP, PROTOCOL_UDP } from '../decode/packet.ts';
 import { ChunkAppender, type Column } from './chunk-appender.ts';
 import type { Database } from './duckdb.ts';
 import { FlowTable } from './flow-table.ts';
-import { protocolName, writeParts } from './parts.ts';
+import { protocolName, takeParts } from './parts.ts';
 import { CHUNK_ROWS, PARQUET, TableWriter } from './table-writer.ts';
 import { quote } from './views.ts';
 
@@ -34,11 +35,11 @@ export interface IndexedSavefile {
 
 export class SavefileIndexer {
   readonly #database: Database;
-  /** Writes Parquet meanwhile. */
   readonly #folder: string;
   readonly #decoder = new PacketDecoder();
   readonly #flows: FlowTable;
   #hellos: HelloAssembler;
+  #streams: DnsStreams;
   readonly #dns: TableWriter<'dns'>;
   readonly #tls: TableWriter<'tls'>;
   #file = 0;
@@ -70,6 +71,7 @@ export class SavefileIndexer {
     this.#dns = dns;
     this.#tls = tls;
     this.#hellos = this.#newHellos();
+    this.#streams = this.#newStreams();
   }
 
   /** `folder`: where the files are written to. */
@@ -123,9 +125,8 @@ export class SavefileIndexer {
       await reader?.close();
     }
     await this.#endBatch();
-    await this.#writeParts();
-    await this.#dns.writeTo(this.#path('dns'));
-    await this.#tls.writeTo(this.#path('tls'));
+    await this.#endPart();
+    await this.#endNames('');
     return {
       packets,
       firstUs: packets === 0 ? undefined : firstUs,
@@ -136,11 +137,12 @@ export class SavefileIndexer {
     };
   }
 
-  /** Resolves when all is written. ClientHellos that still waited for more come as rows of file number `file`. */
+  /** Resolves when all is written. Names that still waited for more come as rows of file number `file`. */
   async finish(file: number): Promise<void> {
     this.#file = file;
     this.#hellos.finish();
-    await this.#tls.writeTo(join(this.#folder, `tls-${file}-0.parquet`));
+    this.#streams.finish();
+    await this.#endNames('-0');
     await this.#writing;
   }
 
@@ -184,62 +186,49 @@ export class SavefileIndexer {
 
   /** Names that the packet says: DNS, a ClientHello. */
   #names(bytes: Uint8Array, time: number): void {
-    const { protocol, payloadAt, payloadLength, sourcePort, destinationPort } = this.#decoder;
+    const { protocol, payloadAt, payloadLength, sourcePort, destinationPort, tcpSequence, payloadOnWire } =
+      this.#decoder;
     const end = payloadAt + payloadLength;
-    if (protocol === PROTOCOL_UDP) {
-      if (looksLikeDns(sourcePort, destinationPort)) this.#addDns(bytes, payloadAt, end, time);
-      else this.#hellos.feedQuic(this.#helloFlow(), time, bytes, payloadAt, end);
-    } else if (protocol === PROTOCOL_TCP) {
-      if (looksLikeDns(sourcePort, destinationPort)) this.#addDnsStream(bytes, payloadAt, end, time);
-      else {
-        const { tcpSequence, payloadOnWire } = this.#decoder;
-        this.#hellos.feedTcp(this.#helloFlow(), time, tcpSequence, bytes, payloadAt, end, payloadOnWire);
-      }
+    const dns = looksLikeDns(sourcePort, destinationPort);
+    // Each direction for itself, since who opened a flow may not be known.
+    const stream = 2 * this.#flows.entry + (this.#flows.fromLow ? 0 : 1);
+    if (protocol === PROTOCOL_UDP && dns) {
+      const message = readDns(bytes, payloadAt, end);
+      if (message !== undefined) this.#addDns(stream, time, message);
+    } else if (protocol === PROTOCOL_UDP) this.#hellos.feedQuic(stream, time, bytes, payloadAt, end);
+    else if (protocol === PROTOCOL_TCP) {
+      if (dns) this.#streams.feed(stream, time, tcpSequence, bytes, payloadAt, end, payloadOnWire);
+      else this.#hellos.feedTcp(stream, time, tcpSequence, bytes, payloadAt, end, payloadOnWire);
     }
   }
 
-  /** Each direction for itself, since who opened a flow may not be known. */
-  #helloFlow(): number {
-    return 2 * this.#flows.entry + (this.#flows.fromLow ? 0 : 1);
-  }
-
-  /** Messages with their lengths before them, from a segment's start on. */
-  #addDnsStream(bytes: Uint8Array, from: number, to: number, time: number): void {
-    for (let at = from; at + 2 < to; ) {
-      const length = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-      if (length === 0 || !this.#addDns(bytes, at + 2, Math.min(at + 2 + length, to), time)) return;
-      at += 2 + length;
-    }
-  }
-
-  #addDns(bytes: Uint8Array, from: number, to: number, time: number): boolean {
-    const message = readDns(bytes, from, to);
-    if (message === undefined) return false;
+  #addDns(stream: number, time: number, message: DnsMessage): void {
     const { id, response, opcode, rcode, questions, answers, cut } = message;
     // What mDNS announces has no question.
     const asked = questions.length > 0 ? questions : [{ name: answers[0]?.name, type: answers[0]?.type }];
-    const common = { ...this.#ends(this.#flows.entry, this.#flows.fromLow), time, id, response, opcode, rcode, cut };
+    const proto = protocolName(this.#flows.protocolOf(stream >> 1));
+    const common = { ...this.#ends(stream), time, proto, id, response, opcode, rcode, cut };
     for (const [index, { name, type }] of asked.entries()) {
       const texts = index === 0 ? answers.map((answer) => `${answer.type} ${answer.data}`.trimEnd()) : [];
-      const proto = protocolName(this.#decoder.protocol);
-      this.#dns.add({ ...common, proto, name: name ?? null, type: type ?? null, answers: texts });
+      this.#dns.add({ ...common, name, type, answers: texts });
     }
-    return true;
+  }
+
+  #newStreams(): DnsStreams {
+    return new DnsStreams((stream, time, message) => this.#addDns(stream, time, message));
   }
 
   #newHellos(): HelloAssembler {
-    return new HelloAssembler((flow: number, time: number, { name, alpn, version, cut }: ClientHello) => {
-      const ends = this.#ends(flow >> 1, flow % 2 === 0);
-      const transport = this.#flows.protocolOf(flow >> 1) === PROTOCOL_TCP ? 'tcp' : 'quic';
-      this.#tls.add({ ...ends, time, transport, name: name ?? null, alpn, version, cut });
+    return new HelloAssembler((stream: number, time: number, { name, alpn, version, cut }: ClientHello) => {
+      const transport = this.#flows.protocolOf(stream >> 1) === PROTOCOL_TCP ? 'tcp' : 'quic';
+      this.#tls.add({ ...this.#ends(stream), time, transport, name, alpn, version, cut });
     });
   }
 
-  /** Of a packet of a flow, from one end or from the other. */
-  #ends(
-    entry: number,
-    fromLow: boolean,
-  ): { flow: number; file: number; src: string; sport: number; dst: string; dport: number } {
+  /** `stream`: the number of an entry, twice, and one more for what goes from its high end to its low one. */
+  #ends(stream: number): { flow: number; file: number; src: string; sport: number; dst: string; dport: number } {
+    const entry = stream >> 1;
+    const fromLow = stream % 2 === 0;
     const flows = this.#flows;
     return {
       flow: flows.ids[entry] ?? 0,
@@ -276,8 +265,14 @@ export class SavefileIndexer {
     const table = `packets_${this.#batch % 2}_${this.#file}`;
     const path = join(this.#folder, `packets-${this.#file}-${this.#part}-${this.#batch}.parquet`);
     this.#batch++;
+    const file = this.#file;
+    // No more than two batches are in memory.
     await this.#writing;
-    this.#writing = this.#write(table, path, this.#file);
+    this.#writeMeanwhile(() => this.#write(table, path, file));
+  }
+
+  #writeMeanwhile(write: () => Promise<void>): void {
+    this.#writing = this.#writing.then(write);
     this.#writing.catch(() => {}); // seen by whoever waits for it next
   }
 
@@ -291,21 +286,32 @@ export class SavefileIndexer {
     await writing.run(`DROP TABLE ${table}`);
   }
 
-  async #writeParts(): Promise<void> {
+  /** What comes behind is of the next part: the counts of flows so far are taken out. */
+  async #endPart(): Promise<void> {
     const part = this.#part++;
     const path = join(this.#folder, `parts-${this.#file}-${part}.parquet`);
-    await writeParts(this.#database, this.#flows, this.#file, part, path);
+    const write = await takeParts(this.#database, this.#flows, this.#file, part);
+    this.#writeMeanwhile(() => write(path));
+  }
+
+  async #endNames(suffix: string): Promise<void> {
+    for (const [name, writer] of [
+      ['dns', this.#dns],
+      ['tls', this.#tls],
+    ] as const) {
+      const write = await writer.cut();
+      const path = join(this.#folder, `${name}-${this.#file}${suffix}.parquet`);
+      this.#writeMeanwhile(() => write(path));
+    }
   }
 
   async #emptyFlows(): Promise<void> {
     this.#hellos.finish();
+    this.#streams.finish();
     this.#hellos = this.#newHellos();
-    await this.#writeParts();
+    this.#streams = this.#newStreams();
+    await this.#endPart();
     this.#flows.clear();
-  }
-
-  #path(table: string): string {
-    return join(this.#folder, `${table}-${this.#file}.parquet`);
   }
 }
 

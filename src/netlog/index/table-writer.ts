@@ -1,5 +1,5 @@
 // Rows of a table of the schema on their way into a Parquet file: for what comes as JavaScript values (dns, tls, nft, files,
-// gaps, manifests). Packets and flows are too many for this and have typed columns (staged-columns.ts).
+// gaps, manifests). Packets and flows are too many for this and have typed columns (chunk-appender.ts).
 import type { DuckDBAppender, DuckDBType, DuckDBValue } from '@duckdb/node-api';
 import type { Database } from './duckdb.ts';
 import { columnsOf, type Row, TABLES, type TableName } from './schema.ts';
@@ -14,18 +14,24 @@ export const PARQUET = '(FORMAT parquet, PARQUET_VERSION v2)';
 type Cells = Readonly<Record<string, unknown>>;
 type Convert = (value: unknown) => DuckDBValue;
 
+/** Writes rows into a Parquet file, in `order` of SQL. */
+export type WriteRows = (path: string, order?: string) => Promise<void>;
+
 export class TableWriter<Name extends TableName> {
-  rows = 0;
+  readonly #name: Name;
   readonly #database: Database;
-  readonly #stage: string;
-  readonly #appender: DuckDBAppender;
-  readonly #types: DuckDBType[];
   readonly #columns: readonly { readonly name: string; readonly convert: Convert }[];
+  readonly #types: DuckDBType[];
+  #stage: string;
+  #stages = 0;
+  #appender: DuckDBAppender;
+  #rows = 0;
   #pending: DuckDBValue[][];
 
-  private constructor(database: Database, name: Name, stage: string, appender: DuckDBAppender) {
+  private constructor(database: Database, name: Name, appender: DuckDBAppender) {
     this.#database = database;
-    this.#stage = stage;
+    this.#name = name;
+    this.#stage = stageName(name, 0);
     this.#appender = appender;
     this.#columns = Object.entries(TABLES[name]).map(([column, type]) => ({
       name: column,
@@ -36,9 +42,7 @@ export class TableWriter<Name extends TableName> {
   }
 
   static async create<Name extends TableName>(database: Database, name: Name): Promise<TableWriter<Name>> {
-    const stage = `stage_${name}`;
-    await database.connection.run(`CREATE OR REPLACE TABLE ${stage} (${columnsOf(name)})`);
-    return new TableWriter(database, name, stage, await database.connection.createAppender(stage));
+    return new TableWriter(database, name, await createStage(database, name, 0));
   }
 
   add(row: Row<Name>): void {
@@ -49,21 +53,30 @@ export class TableWriter<Name extends TableName> {
       const value = cells[column.name];
       this.#pending[index]?.push(value === undefined || value === null ? null : column.convert(value));
     }
-    this.rows++;
-    if (this.rows % CHUNK_ROWS === 0) this.#append();
+    this.#rows++;
+    if (this.#rows % CHUNK_ROWS === 0) this.#append();
   }
 
-  /** Writes the rows so far in `order` (of SQL), and begins anew. Without rows no file is made. */
-  async writeTo(path: string, order = ''): Promise<void> {
+  /** Begins anew. What it resolves to writes the rows so far, while others are added, and without rows makes no file. */
+  async cut(): Promise<WriteRows> {
+    if (this.#rows === 0) return async () => {};
     this.#append();
-    this.#appender.flushSync();
-    const rows = this.rows;
-    this.rows = 0;
-    if (rows === 0) return;
-    const by = order === '' ? '' : ` ORDER BY ${order}`;
-    const { connection } = this.#database;
-    await connection.run(`COPY (SELECT * FROM ${this.#stage}${by}) TO ${quote(path)} ${PARQUET}`);
-    await connection.run(`TRUNCATE ${this.#stage}`);
+    this.#appender.closeSync();
+    const stage = this.#stage;
+    this.#rows = 0;
+    this.#appender = await createStage(this.#database, this.#name, ++this.#stages);
+    this.#stage = stageName(this.#name, this.#stages);
+    const { writing } = this.#database;
+    return async (path, order) => {
+      const by = order === undefined ? '' : ` ORDER BY ${order}`;
+      await writing.run(`COPY (SELECT * FROM ${stage}${by}) TO ${quote(path)} ${PARQUET}`);
+      await writing.run(`DROP TABLE ${stage}`);
+    };
+  }
+
+  async writeTo(path: string, order?: string): Promise<void> {
+    const write = await this.cut();
+    await write(path, order);
   }
 
   #append(): void {
@@ -74,6 +87,15 @@ export class TableWriter<Name extends TableName> {
     this.#appender.appendDataChunk(chunk);
     this.#pending = this.#columns.map(() => []);
   }
+}
+
+function stageName(name: TableName, stage: number): string {
+  return `stage_${name}_${stage}`;
+}
+
+async function createStage({ connection }: Database, name: TableName, stage: number): Promise<DuckDBAppender> {
+  await connection.run(`CREATE TABLE ${stageName(name, stage)} (${columnsOf(name)})`);
+  return connection.createAppender(stageName(name, stage));
 }
 
 function converter({ duckdb: { api } }: Database, type: string): Convert {

@@ -33,40 +33,44 @@ function select(columns: Readonly<Record<string, string>>, files: readonly strin
 }
 
 /**
- * Each line of `nft` with its flow. The line of a reply (`sport` 53) is looked for as the query's. First by source and ports,
- * since DNAT changes the destination; then by destination, ports and IP identification, which masquerading in a qube between
- * the log and the capture leaves as they were. The flow is the last that had begun a second after the line, and it must have
- * lasted until a second before.
+ * Each line of `nft` with its flow. The line of a reply (`sport` 53) is looked for as the query's. First by the 5-tuple; then
+ * without the destination, which DNAT changes; then by destination, ports and IP identification, which masquerading in a qube
+ * between the log and the capture leaves as they were. The flow is the last that had begun a second after the line, and it
+ * must have lasted until a second before.
  *
  * Columns: those of `nft`, then `flow_host`, `flow_date`, `flow`, `ifindex`, `first`, `last`, `name`, `name_from`, `nat`, and
- * `joined`: `source` or `destination`, NULL without a flow.
+ * `joined`: `tuple`, `source` or `destination`, NULL without a flow.
  */
-export const NFT_FLOWS = `
+export const NFT_FLOWS: string = `
 CREATE VIEW nft_flows AS
 WITH lines AS (
-  SELECT n.*, row_number() OVER () AS nr,
-    proto || ' ' || CASE WHEN reply THEN dport || ' ' || sport ELSE sport || ' ' || dport END AS key,
-    CASE WHEN reply THEN dst ELSE src END AS client, CASE WHEN reply THEN src ELSE dst END AS server,
-    CASE WHEN reply THEN -1 ELSE coalesce(ip_id, 0) END AS ident, time + INTERVAL 1 SECOND AS latest
+  SELECT n.*, row_number() OVER () AS nr, time + INTERVAL 1 SECOND AS latest,
+    if(reply, dst, src) AS client, if(reply, src, dst) AS server, if(reply, dport, sport) AS client_port,
+    if(reply, sport, dport) AS server_port, if(reply, -1, coalesce(ip_id, 0)) AS ident
   FROM (SELECT *, coalesce(sport = 53 AND dport <> 53, false) AS reply FROM nft) n
 ),
 ends AS (
-  SELECT host AS flow_host, date AS flow_date, flow, ifindex, proto || ' ' || sport || ' ' || dport AS key, src, dst, first, last,
-    coalesce(ip_id, 0) AS ident, name, name_from, nat
-  FROM flows WHERE sport IS NOT NULL
+  SELECT host AS flow_host, date AS flow_date, flow, ifindex, first, last, name, name_from, nat,
+    proto, src AS client, dst AS server, sport AS client_port, dport AS server_port, coalesce(ip_id, 0) AS ident
+  FROM flows WHERE (proto, sport, dport) IN (SELECT (proto, client_port, server_port) FROM lines)
 ),
-by_source AS (
-  SELECT nr, e.* FROM lines l ASOF JOIN ends e ON l.key = e.key AND l.client = e.src AND l.latest >= e.first
-  WHERE e.last >= l.time - INTERVAL 1 SECOND
-),
-by_destination AS (
-  SELECT nr, e.* FROM (SELECT * FROM lines WHERE nr NOT IN (SELECT nr FROM by_source)) l
-    ASOF JOIN ends e ON l.key = e.key AND l.server = e.dst AND l.ident = e.ident AND l.latest >= e.first
-  WHERE e.last >= l.time - INTERVAL 1 SECOND
-),
+${stage('by_tuple', 'lines', ['client', 'server'])},
+left_1 AS (FROM lines WHERE nr NOT IN (SELECT nr FROM by_tuple)),
+${stage('by_source', 'left_1', ['client'])},
+left_2 AS (FROM left_1 WHERE nr NOT IN (SELECT nr FROM by_source)),
+${stage('by_destination', 'left_2', ['server', 'ident'])},
 joined AS (
-  SELECT *, 'source' AS joined FROM by_source UNION ALL SELECT *, 'destination' FROM by_destination
+  SELECT *, 'tuple' AS joined FROM by_tuple UNION ALL SELECT *, 'source' FROM by_source
+  UNION ALL SELECT *, 'destination' FROM by_destination
 )
-SELECT l.* EXCLUDE (reply, nr, key, client, server, ident, latest),
+SELECT l.* EXCLUDE (reply, nr, latest, client, server, client_port, server_port, ident),
   j.flow_host, j.flow_date, j.flow, j.ifindex, j.first, j.last, j.name, j.name_from, j.nat, j.joined
 FROM lines l LEFT JOIN joined j USING (nr)`;
+
+function stage(name: string, lines: string, columns: readonly string[]): string {
+  const same = ['proto', 'client_port', 'server_port', ...columns].map((column) => `l.${column} = e.${column}`);
+  return `${name} AS (
+  SELECT nr, e.* FROM ${lines} l ASOF JOIN ends e ON ${same.join(' AND ')} AND l.latest >= e.first
+  WHERE e.last >= l.time - INTERVAL 1 SECOND
+)`;
+}

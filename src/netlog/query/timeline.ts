@@ -1,5 +1,6 @@
 // `netlogs show`: packets and nft lines of all qubes as one timeline. An nft line has the ROW of the flow that it began, by
-// protocol, ports, one of its addresses (the other may have been translated) and time.
+// protocol, ports, one of its addresses (the other may have been translated) and time. The view nft_flows of the index says that
+// of all lines of all days; a page needs it of its own lines alone.
 import { type Database, type Micros, number, optionalNumber, optionalText, type Row, text } from './database.ts';
 import { asksForFlows, type Filter, ofDays, ofEnds, ofFlows, ofNames, ofTime } from './filter.ts';
 import { atMost, type Page, pageOf } from './page.ts';

@@ -212,6 +212,13 @@ test('sql reads the views, and nothing else', () => {
   expect(netlogs(at('sql', "SELECT * FROM read_text('/etc/passwd')")).code).toBe(1);
 });
 
+test('CSV quotes what it must, and a spreadsheet finds no formula', () => {
+  const statement = `SELECT '=1+1' AS a, 'x,"y' AS b, -5 AS c, NULL AS d, true AS e, ['@x', 'y'] AS f, '-x' AS "g,h"`;
+  expect(netlogs(at('sql', statement, '--csv')).stdout).toBe(
+    'a,b,c,d,e,f,"g,h"\r\n\'=1+1,"x,""y",-5,,true,"[""@x"",""y""]",\'-x\r\n',
+  );
+});
+
 test('what is hostile is harmless in every form', () => {
   for (const form of [[], ['--csv'], ['--json']])
     for (const command of [
@@ -240,6 +247,7 @@ test.each([60, 80, 200])('tables fit a terminal of %i columns', (columns) => {
 
 test.each([
   [['flows', '--port', '70000'], '--port 70000: expected a port, 0 to 65535'],
+  [['flows', '--proto', 'tpc'], '--proto tpc: expected tcp, udp, icmp, icmpv6, or a number, 0 to 255'],
   [['flows', '--addr', '10.0.0.0/33'], '--addr 10.0.0.0/33: expected an address or a network such as 10.137.0.0/16'],
   [['show', '2026-02-30'], 'DAY 2026-02-30: expected a date such as 2026-11-27, today, yesterday, latest, or A..B'],
   [['show', `${LEAKY}..${CLEAN}`], `DAY ${LEAKY}..${CLEAN}: ${LEAKY} is after ${CLEAN}`],

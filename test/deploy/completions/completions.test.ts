@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bashCompletion } from '../../../deploy/completions/bash.ts';
-import { completedCommands } from '../../../deploy/completions/commands.ts';
+import { completedPrograms } from '../../../deploy/completions/commands.ts';
 import { zshCompletion } from '../../../deploy/completions/zsh.ts';
 import { CAPTURE_FLAGS } from '../../../src/cli/capture-flags.ts';
 import { spellings } from '../../../src/cli/flag.ts';
@@ -26,12 +26,11 @@ afterAll(() => {
   if (home !== undefined) rmSync(home, { recursive: true });
 });
 
-test.each([
-  ['tsnetpcap.bash', bashCompletion],
-  ['_tsnetpcap', zshCompletion],
-])('%s is what `npm run completions` makes of the tables', (name, completion) => {
-  const path = fileURLToPath(new URL(`../../../deploy/completions/${name}`, import.meta.url));
-  expect(readFileSync(path, 'utf8')).toBe(completion(completedCommands()));
+test.each(await completedPrograms())('those of $name are what `npm run completions` makes of the tables', (program) => {
+  const read = (name: string): string =>
+    readFileSync(fileURLToPath(new URL(`../../../deploy/completions/${name}`, import.meta.url)), 'utf8');
+  expect(read(`${program.name}.bash`)).toBe(bashCompletion(program));
+  expect(read(`_${program.name}`)).toBe(zshCompletion(program));
 });
 
 test('words that are offered are taken', () => {
@@ -89,6 +88,13 @@ describe.each([
     ['tsnetpcap release savefiles o', ['one.pcap']],
     ['tsnetpcap -Z nobo', ['nobody']],
     ['tsnetpcap -z mkfif', ['mkfifo']],
+    ['netlogs d', ['diff', 'dns']],
+    ['netlogs help f', ['flows', 'forget']],
+    ['netlogs flows --li', ['--limit']],
+    ['netlogs show ', ['latest', 'today', 'yesterday']],
+    ['netlogs check --only i', ['ipv6']],
+    ['netlogs list -d ', ['savefiles']],
+    ['netlogs packets -w tr', ['trace.pcap']],
   ])('%s', async (line, offered) => {
     expect((await shell.offers(line)).map((word) => word.replace(/\/$/, ''))).toEqual([...offered].sort());
   });

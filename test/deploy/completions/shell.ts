@@ -18,6 +18,7 @@ const CLEAR = '\x15'; // C-u
 /** All that readline would insert, with what is on the line already, and then the line. */
 const BASH = `
 source '${DIRECTORY}/tsnetpcap.bash'
+source '${DIRECTORY}/netlogs.bash'
 report() { printf '%s' "$READLINE_LINE" > "$OUT.new"; mv "$OUT.new" "$OUT"; }
 bind '"\\C-t": insert-completions' '"\\C-i": complete'
 bind -x '"\\C-o": report'

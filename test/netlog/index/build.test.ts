@@ -16,14 +16,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeHour } from '../../../bench/netlog-traffic.ts';
-import { buildIndex, type IndexableDay, type OpenedDay, type Progress } from '../../../src/netlog/index/build.ts';
+import { CaptureError } from '../../../src/errors.ts';
+import { buildIndex, type IndexableDay, type Progress } from '../../../src/netlog/index/build.ts';
 import { openDatabase } from '../../../src/netlog/index/duckdb.ts';
 import { FlowTable } from '../../../src/netlog/index/flow-table.ts';
 import { mergeFlows } from '../../../src/netlog/index/merge.ts';
 import { Index, type Shape } from '../../../src/netlog/index/open.ts';
 import { partitionPath } from '../../../src/netlog/index/partition.ts';
 import { SavefileIndexer } from '../../../src/netlog/index/savefile-indexer.ts';
+import { NftLog } from '../../../src/netlog/nft/log.ts';
 import { openSavefile } from '../../../src/savefile/reading/open.ts';
+import { Tmpfs } from '../../tmpfs.ts';
 import { ACK, dnsMessage, FIN, PSH, type SmallPacket, SYN, writeSmallSavefile } from './small-savefile.ts';
 
 const NOON = Date.UTC(2026, 10, 24, 12) * 1000;
@@ -42,7 +45,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-function day(more: Partial<OpenedDay> = {}): IndexableDay {
+type Opened = Awaited<ReturnType<IndexableDay['open']>>;
+
+function day(more: Partial<Opened> = {}): IndexableDay {
   const folder = join(root, 'savefiles');
   const names = readdirSync(folder).sort();
   const savefiles = names.map((name) => {
@@ -54,7 +59,7 @@ function day(more: Partial<OpenedDay> = {}): IndexableDay {
     return { name, bytes: statSync(path).size, open };
   });
   const fingerprint = savefiles.map(({ name, bytes }) => `${name} ${bytes}`).join();
-  const whole = { savefiles, nftLogs: [], manifests: [], gaps: [], close() {}, ...more };
+  const whole = { savefiles, nftLogs: [], manifests: [], gaps: [], problems: [], close() {}, ...more };
   return { host: HOST, day: DAY, fingerprint, open: async () => whole };
 }
 
@@ -164,6 +169,15 @@ describe('flows', () => {
       { src: SERVER, dport: 123, syn: false },
       { src: CLIENT, dport: 443, syn: false },
       { src: SERVER, dport: 40002, syn: false },
+    ]);
+  });
+
+  it('are one also between two ports of one address', async () => {
+    const local = { src: CLIENT, dst: CLIENT };
+    save('a.pcap', [there(0, { ...local, flags: SYN }), back(1, { ...local, flags: SYN | ACK })]);
+    await buildIndex(root, [day()]);
+    expect(await ask({ sport: 'number', packets_forward: 'number', packets_back: 'number' }, 'flows')).toEqual([
+      { sport: 40000, packets_forward: 1, packets_back: 1 },
     ]);
   });
 
@@ -409,6 +423,11 @@ describe('building again', () => {
     truncateSync(join(root, 'savefiles/b.pcap'), 7);
     const { packets, problems } = await buildIndex(root, [day()]);
     expect([packets, problems.length]).toEqual([3, 2]);
+    expect((await buildIndex(root, [day()])).problems).toEqual(problems);
+    expect(await ask({ from: 'number?', kind: 'text' }, 'gaps', 'ORDER BY "from"')).toEqual([
+      { from: NOON + 10, kind: 'damaged' },
+      { from: null, kind: 'damaged' },
+    ]);
     expect(
       await ask({ packets: 'number', linktype: 'number?' }, 'files WHERE damage IS NOT NULL', 'ORDER BY file'),
     ).toEqual([
@@ -425,10 +444,22 @@ describe('building again', () => {
     const read = (): AsyncGenerator<never> => {
       throw new Error('no space');
     };
-    const failing = day({ nftLogs: [{ name: 'x', read }] });
+    const failing = day({ nftLogs: [{ name: 'x', log: new NftLog('x'), read }] });
     await expect(buildIndex(root, [failing])).rejects.toThrow('no space');
     expect(readdirSync(join(root, '.index'), { recursive: true }).sort()).toEqual(before);
     expect(await ask({ file: 'number' }, 'packets')).toHaveLength(2);
+  });
+
+  it('ends with one line on a full disk, and leaves nothing', async () => {
+    save('a.pcap', HANDSHAKE);
+    writeHour(join(root, 'savefiles/b.pcap'), 7, NOON / 1e6, 20_000);
+    const disk = Tmpfs.mount('200k');
+    try {
+      await expect(buildIndex(disk.path, [day()])).rejects.toThrow(CaptureError);
+      expect(readdirSync(join(disk.path, '.index'))).toEqual([]);
+    } finally {
+      disk.unmount();
+    }
   });
 
   it('puts back a partition that was just being replaced, and removes what else a crash left', async () => {
@@ -475,7 +506,9 @@ it('keeps what else a day has', async () => {
     yield [{ timeUs: NOON, line: { ...line, inner: { dst: SERVER, dport: 53 } }, message: 'm' }];
   };
   const manifest = {
-    kind: 'nft',
+    source: HOST,
+    date: DAY,
+    kind: 'nft' as const,
     id: '1',
     since: '2026-11-24T00:00:00Z',
     until: '2026-11-25T00:00:00Z',
@@ -486,8 +519,10 @@ it('keeps what else a day has', async () => {
     encrypted: false,
     facts: new Map([['new_seen', '3']]),
   };
-  const gap = { fromMs: NOON / 1000, toMs: NOON / 1000 + 1, kind: 'dropped', count: 4, about: 'it' };
-  await buildIndex(root, [day({ nftLogs: [{ name: 'n', read }], manifests: [manifest], gaps: [gap] })]);
+  const gap = { fromMs: NOON / 1000, toMs: NOON / 1000 + 1, kind: 'dropped' as const, count: 4, about: 'it' };
+  await buildIndex(root, [
+    day({ nftLogs: [{ name: 'n', log: new NftLog('n'), read }], manifests: [manifest], gaps: [gap] }),
+  ]);
   expect(
     await ask(
       {
@@ -508,4 +543,18 @@ it('keeps what else a day has', async () => {
   expect(await ask({ from: 'number', to: 'number', kind: 'text', count: 'number' }, 'gaps')).toEqual([
     { from: NOON, to: NOON + 1000, kind: 'dropped', count: 4 },
   ]);
+});
+
+it('needs DuckDB when it is used and not before, and never libpcap', () => {
+  const script = `
+    import { readFileSync } from 'node:fs';
+    await import('./src/netlog/index/build.ts');
+    await import('./src/netlog/bundle/day-source.ts');
+    const { Index } = await import('./src/netlog/index/open.ts');
+    const loaded = () => [...new Set(readFileSync('/proc/self/maps', 'utf8').match(/koffi|libpcap|libduckdb/g))].sort().join();
+    const before = loaded();
+    await (await Index.open(${JSON.stringify(root)})).close();
+    console.log(JSON.stringify([before, loaded()]));`;
+  const arguments_ = ['--import', 'tsx', '--input-type=module', '-e', script];
+  expect(JSON.parse(execFileSync(process.execPath, arguments_, { encoding: 'utf8' }))).toEqual(['', 'libduckdb']);
 });

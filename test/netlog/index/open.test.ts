@@ -1,8 +1,10 @@
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CaptureError } from '../../../src/errors.ts';
 import { Index } from '../../../src/netlog/index/open.ts';
+import { partitionPath } from '../../../src/netlog/index/partition.ts';
 import { TABLE_NAMES, TABLES } from '../../../src/netlog/index/schema.ts';
 import { writeSmallDay } from './small-index.ts';
 
@@ -82,6 +84,12 @@ describe('the views', () => {
     expect(await partitions()).toEqual(['a 2026-11-23', 'a 2026-11-24', 'b[1]* 2026-11-23', 'b[1]* 2026-11-24']);
     expect(await partitions({ hosts: ['b[1]*'], days: ['2026-11-24'] })).toEqual(['b[1]* 2026-11-24']);
     expect(await partitions({ hosts: [] })).toEqual([]);
+  });
+
+  it('say with one line that a file is damaged', async () => {
+    await writeSmallDay(root, 'a', DAY, { gaps: [{ kind: 'gap' }] });
+    await truncate(join(partitionPath(root, 'a', DAY), 'gaps.parquet'), 20);
+    await expect(open()).rejects.toThrow(CaptureError);
   });
 
   it('refuse an answer of another shape', async () => {
@@ -195,13 +203,22 @@ describe('nft_flows', () => {
     const none = { flow: null, flow_host: null, joined: null };
     expect(rows).toEqual([
       { line: 'a second early', flow: 1, ...source },
-      { line: 'again', flow: 2, ...source },
+      { line: 'again', flow: 2, ...source, joined: 'tuple' },
       { line: 'between', ...none },
       { line: 'dnat', flow: 1, ...source },
       { line: 'icmp', ...none },
       { line: 'other port', ...none },
-      { line: 'reply', flow: 3, ...source },
+      { line: 'reply', flow: 3, ...source, joined: 'tuple' },
     ]);
+  });
+
+  it('takes the flow of the same destination before one that began later', async () => {
+    await writeSmallDay(root, 'sys-dns', DAY, {
+      flows: [flow(1, '10.137.0.10', '192.0.2.1', 0), flow(2, '10.137.0.10', '192.0.2.2', 10)],
+      nft: [line(100, '10.137.0.10', '192.0.2.1')],
+    });
+    const rows = await (await open()).query({ flow: 'number' }, 'SELECT flow FROM nft_flows');
+    expect(rows).toEqual([{ flow: 1 }]);
   });
 
   it('joins by destination and IP identification behind masquerading', async () => {

@@ -183,10 +183,24 @@ test('what has no ports leaks, too', async () => {
     { ...ping, flow: ++flow, dst: '203.0.113.66' },
     { ...ping, flow: ++flow, dst: ENDPOINT.dst },
   );
-  expect(await findings()).toEqual([`tunnel sys-vpn ${VPN_UPLINK} 203.0.113.66:`]);
+  const found = [`tunnel sys-vpn ${VPN_UPLINK} 203.0.113.66:`];
+  expect(await findings()).toEqual(found);
+  const time = { checks: ['tunnel'], qube: 'sys-vpn', ports: [123], reason: 'the time' } as const;
+  expect(await findings({ ...DEFAULT_POLICY, allow: [...DEFAULT_POLICY.allow, time] })).toEqual(found);
 });
 
-test('a question in plain that sys-net forwards, and no answer to one', async () => {
+test("another port of the tunnel's end is not the tunnel", async () => {
+  await throughVpn({ dst: ENDPOINT.dst, dport: 443 }, true);
+  expect(await findings()).toEqual([`tunnel sys-vpn ${DNS_UPLINK} ${ENDPOINT.dst}:443`]);
+});
+
+test('what sys-dns itself asks in plain of others than its own servers is found at each qube that sees it', async () => {
+  await tables.add('flows', { flow: ++flow, ifindex: 2, src: DNS_UPLINK, dst: '8.8.4.4' });
+  await throughVpn({ dst: '8.8.4.4', dport: 53, proto: 'UDP' });
+  expect(await findings()).toEqual([`dns sys-dns ${DNS_UPLINK} 8.8.4.4:53`, `dns sys-vpn ${DNS_UPLINK} 8.8.4.4:53`]);
+});
+
+test('a question in plain that sys-net forwards, and not the answer to it, but what only looks like one', async () => {
   const dns = { src: VPN_UPLINK, sport: 40_000, dst: '192.0.2.53', dport: 53, class: 'dns', proto: 'UDP', time: at(5) };
   await tables.add('nft', dns, {
     ...dns,
@@ -197,9 +211,11 @@ test('a question in plain that sys-net forwards, and no answer to one', async ()
     dst: VPN_UPLINK,
     dport: 40_000,
   });
+  await tables.add('nft', { ...dns, sport: 53, dst: '203.0.113.66', dport: 4444, time: at(6) });
   expect(await findings()).toEqual([
     `dns sys-net ${VPN_UPLINK} 192.0.2.53:53`,
     `tunnel sys-net ${VPN_UPLINK} 192.0.2.53:53`,
+    `tunnel sys-net ${VPN_UPLINK} 203.0.113.66:4444`,
   ]);
 });
 

@@ -98,6 +98,16 @@ test('packets and lines are one timeline, and a line has the row of the flow it 
   expect(first).toMatchObject({ more: true, rows: [{ kind: 'nft' }] });
 });
 
+test('of several flows a line has that of its own qube, and none that was over before', async () => {
+  const ends = { proto: 'TCP', src: '10.137.0.10', dst: '203.0.113.66', sport: 50001, dport: 443 };
+  await tables.add('flows', { ...ends, flow: 1, host: 'sys-net', first: at(5), last: at(9) });
+  await tables.add('flows', { ...ends, flow: 2, host: 'sys-dns', first: at(5.2), last: at(9) });
+  await tables.add('flows', { ...ends, flow: 3, host: 'sys-net', sport: 50002, first: at(5), last: at(9) });
+  await tables.add('nft', { ...ends, time: at(5.2) }, { ...ends, sport: 50002, time: at(60) });
+  const { rows } = await listEvents(tables, { ...DAYS }, 10);
+  expect(rows.map(({ row }) => row)).toEqual([`sys-net/${DAY}/1`, undefined]);
+});
+
 test('what a client talks to since a day is new, what it did before is not', async () => {
   const old = { date: BEFORE, proto: 'TCP', dport: 443, name: 'www.example.test', dst: '198.51.100.80' };
   await tables.add(

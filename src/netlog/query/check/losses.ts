@@ -11,7 +11,7 @@ const CAPTURE: Readonly<Record<string, string>> = {
   lost: 'packets that the capture could not keep',
   dropped: 'packets that the kernel had no room for',
   missing: 'savefiles that should be there',
-  damaged: 'a savefile that breaks off',
+  damaged: 'a savefile or a bundle that is broken',
 };
 
 export async function checkCapture(database: Database, filter: Filter): Promise<CheckResult> {

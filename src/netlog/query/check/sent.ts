@@ -46,6 +46,5 @@ export async function makeSent(database: Database, filter: Filter, { inside }: P
     UNION ALL
     SELECT 'nft', host, date, NULL, NULL, NULL, proto, src, dst, dport, time, time, 1, len, NULL, TRUE,
       "in" <> '', class, prefix || ':' || class || ' ' || "in" || '>' || "out"
-    FROM nft WHERE ${wanted} AND "out" <> '' AND dst IN (SELECT address FROM outside)
-      AND NOT (class = 'dns' AND sport = 53 AND dport <> 53)`);
+    FROM nft WHERE ${wanted} AND "out" <> '' AND dst IN (SELECT address FROM outside)`);
 }
