@@ -142,30 +142,39 @@ class PartitionBuild {
     const files = await TableWriter.create(database, 'files');
     const indexer = await SavefileIndexer.create(database, this.#folder);
     const indexedNow: IndexedSource[] = [];
-    for (const { source, indexed, file } of work) {
-      const { name, bytes } = source;
-      if (indexed !== undefined) {
-        const own = there.filter((each) => new RegExp(`^[a-z]+-${file}(-\\d+)*\\.parquet$`).test(each));
-        for (const each of own) await takeOver(join(this.#place, each), join(this.#folder, each));
-        files.add(indexed.row);
-        indexedNow.push(indexed);
-        continue;
+    let newest: number | undefined;
+    try {
+      for (const { source, indexed, file } of work) {
+        if (indexed === undefined) newest = file;
+        const now = indexed ?? (await this.#index(indexer, file, source));
+        if (indexed !== undefined) await this.#takeOver(there, file);
+        files.add(now.row);
+        indexedNow.push(now);
       }
-      this.#say(name);
-      const result = await indexer.index(file, source.open, (packets) => {
-        this.#packets += packets;
-        this.#say(name);
-      });
-      this.#bytesDone += bytes;
-      const row = fileRow(file, source, result);
-      files.add(row);
-      indexedNow.push({ file, name, bytes, row });
+      if (newest !== undefined) await indexer.finish(newest);
+    } finally {
+      await indexer.settled();
     }
     problems.push(...indexedNow.flatMap(({ row }) => row.damage ?? []));
-    const last = indexedNow.at(-1);
-    if (last !== undefined) await indexer.finish(last.file);
     await files.writeTo(join(this.#folder, 'files.parquet'));
     return indexedNow;
+  }
+
+  async #index(indexer: SavefileIndexer, file: number, source: SavefileSource): Promise<IndexedSource> {
+    const { name, bytes, open } = source;
+    this.#say(name);
+    const result = await indexer.index(file, open, (packets) => {
+      this.#packets += packets;
+      this.#say(name);
+    });
+    this.#bytesDone += bytes;
+    return { file, name, bytes, row: fileRow(file, source, result) };
+  }
+
+  /** What the partition that is `there` has of a savefile. */
+  async #takeOver(there: readonly string[], file: number): Promise<void> {
+    const own = new RegExp(`^[a-z]+-${file}(-\\d+)*\\.parquet$`);
+    for (const name of there) if (own.test(name)) await takeOver(join(this.#place, name), join(this.#folder, name));
   }
 
   async #nft(database: Database, { nftLogs }: Opened, problems: string[]): Promise<void> {

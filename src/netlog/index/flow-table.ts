@@ -101,7 +101,7 @@ export class FlowTable {
   }
 
   ifindexOf(entry: number): number {
-    return (this.#keys[entry * KEY_WORDS] ?? 0) >>> 0;
+    return this.#keys[entry * KEY_WORDS] ?? 0;
   }
 
   /** -1: not known. */
@@ -181,7 +181,8 @@ export class FlowTable {
     const words = family === 4 ? 1 : 4;
     this.fromLow = isLower(bytes, sourceAt, destinationAt, 4 * words, sourcePort, destinationPort);
     const [lowAt, highAt] = this.fromLow ? [sourceAt, destinationAt] : [destinationAt, sourceAt];
-    key[0] = packet.ifindex;
+    // The kernel has no more; a forged header may.
+    key[0] = packet.ifindex & 0x7fffffff;
     key[1] = (family << 9) | (packet.protocol + 1);
     key[2] = this.fromLow ? sourcePort : destinationPort;
     key[3] = this.fromLow ? destinationPort : sourcePort;

@@ -19,6 +19,8 @@ import { quote } from './views.ts';
 
 /** Rows of a Parquet file at most: some 15 MB there, and 35 in memory. */
 const BATCH_ROWS = 4 * 122_880;
+/** What an INTEGER has at most: a forged record may say more. */
+const INT_MAX = 0x7fffffff;
 const STAGED =
   'flow BIGINT, time TIMESTAMPTZ, forward BOOLEAN, len INTEGER, caplen INTEGER, tcp_flags SMALLINT, ip_id INTEGER, ttl SMALLINT';
 
@@ -146,6 +148,11 @@ export class SavefileIndexer {
     await this.#writing;
   }
 
+  /** Resolves when nothing is being written any more, also where that failed. */
+  async settled(): Promise<void> {
+    await this.#writing.catch(() => {});
+  }
+
   /** Takes records from `at` on until a batch or the table of flows is full, and returns where it stopped. */
   #take(run: RecordRun, start: number): number {
     const { bytes, view, end, linktype } = run;
@@ -169,7 +176,7 @@ export class SavefileIndexer {
         this.#forward[row] = 0;
       }
       this.#time[row] = time;
-      this.#len[row] = len;
+      this.#len[row] = len > INT_MAX ? INT_MAX : len;
       this.#caplen[row] = caplen;
       this.#tcpFlags[row] = decoder.tcpFlags;
       this.#ipId[row] = decoder.ipId;

@@ -101,9 +101,12 @@ async function createStage({ connection }: Database, name: TableName, stage: num
 function converter({ duckdb: { api } }: Database, type: string): Convert {
   switch (type) {
     case 'BIGINT':
-      return (value) => BigInt(Number(value));
+      return (value) => toBigInt(value);
     case 'TIMESTAMPTZ':
-      return (value) => new api.DuckDBTimestampTZValue(BigInt(Number(value)));
+      return (value) => {
+        const micros = toBigInt(value);
+        return micros === null ? null : new api.DuckDBTimestampTZValue(micros);
+      };
     case 'VARCHAR[]':
       return (value) => new api.DuckDBListValue(Array.isArray(value) ? value : []);
     case 'MAP(VARCHAR, VARCHAR)':
@@ -118,4 +121,10 @@ function converter({ duckdb: { api } }: Database, type: string): Convert {
     default:
       return (value) => Number(value);
   }
+}
+
+/** NULL for what is no number, as the time of a manifest with a thirteenth month. */
+function toBigInt(value: unknown): bigint | null {
+  const number = Number(value);
+  return Number.isFinite(number) ? BigInt(Math.trunc(number)) : null;
 }

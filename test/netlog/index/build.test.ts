@@ -6,11 +6,13 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
   truncateSync,
   unlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -179,6 +181,18 @@ describe('flows', () => {
     expect(await ask({ sport: 'number', packets_forward: 'number', packets_back: 'number' }, 'flows')).toEqual([
       { sport: 40000, packets_forward: 1, packets_back: 1 },
     ]);
+  });
+
+  it('are there in spite of numbers that no kernel has', async () => {
+    save('a.pcap', [there(0, { ifindex: 0xffffffff })]);
+    const file = readFileSync(join(root, 'savefiles/a.pcap'));
+    file.writeUInt32LE(0xffffffff, 24 + 12);
+    writeFileSync(join(root, 'savefiles/a.pcap'), file);
+    const gap = { fromMs: Number.NaN, toMs: 0, kind: 'gap' as const, about: '' };
+    await buildIndex(root, [day({ gaps: [gap] })]);
+    expect(await ask({ ifindex: 'number' }, 'flows')).toEqual([{ ifindex: 0x7fffffff }]);
+    expect(await ask({ len: 'number' }, 'packets')).toEqual([{ len: 0x7fffffff }]);
+    expect(await ask({ from: 'number?', to: 'number' }, 'gaps')).toEqual([{ from: null, to: 0 }]);
   });
 
   it('are one over several savefiles, the same way round', async () => {
@@ -405,6 +419,20 @@ describe('building again', () => {
     expect(await ask({ file: 'number' }, 'packets', 'ORDER BY time')).toEqual([{ file: 1 }, { file: 1 }, { file: 2 }]);
     const [flow] = await ask({ packets_forward: 'number', packets_back: 'number', first: 'number' }, 'flows');
     expect(flow).toEqual({ packets_forward: 2, packets_back: 1, first: NOON + 20 });
+  });
+
+  it('keeps names that ended unfinished in a savefile behind a new one', async () => {
+    // Begins a ClientHello that never goes on.
+    const hello = (time: number, sport: number): SmallPacket =>
+      there(time, { flags: PSH | ACK, sport, payload: Uint8Array.of(22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3) });
+    save('b.pcap', [hello(10, 50000)]);
+    await buildIndex(root, [day()]);
+    save('a.pcap', [hello(0, 50001)]);
+    await buildIndex(root, [day()]);
+    expect(await ask({ sport: 'number', cut: 'boolean' }, 'tls', 'ORDER BY time')).toEqual([
+      { sport: 50001, cut: true },
+      { sport: 50000, cut: true },
+    ]);
   });
 
   it('reads a savefile that has grown anew', async () => {
