@@ -6,6 +6,11 @@ import { type Architecture, type Build, fillIn, gzipped } from './build.ts';
 import { packDeb } from './deb.ts';
 import { filesOf, pack, settle } from './tree.ts';
 
+/** Installed as they are; on the left from the checkout on, on the right from the prefix on. */
+const COPIED = {
+  'deploy/completions/netlogs.bash': 'share/bash-completion/completions/netlogs',
+  'deploy/completions/_netlogs': 'share/zsh/site-functions/_netlogs',
+};
 const LIBRARIES = ['duckdb.node', 'libduckdb.so'];
 const PROGRAM = 'lib/netlogs/netlogs.cjs';
 
@@ -41,6 +46,7 @@ function lay(build: Build, { node }: Architecture, directory: string, interprete
   for (const name of LIBRARIES) copyFileSync(join(build.duckdb[node], name), at(`lib/netlogs/${name}`));
   writeFileSync(at(PROGRAM), text(at(PROGRAM)).replace(/^#!.*/, `#!${interpreter}`));
   symlinkSync(`../${PROGRAM}`, at('bin/netlogs'));
+  for (const [path, target] of Object.entries(COPIED)) copyFileSync(join(build.root, path), at(target));
   writeFileSync(at('share/man/man1/netlogs.1.gz'), gzipped(text(join(build.root, 'man/netlogs.1'))));
   writeFileSync(at('share/doc/netlogs/changelog.gz'), gzipped(text(join(build.root, 'CHANGELOG.md'))));
   writeFileSync(at('share/doc/netlogs/copyright'), build.copyright.netlogs);

@@ -12,6 +12,7 @@ import type { LedgerDirectory } from '../../netlog/query/check/ledger.ts';
 import type { Cut } from '../../netlog/query/cut.ts';
 import type { Database } from '../../netlog/query/database.ts';
 import { type Days, parseDays } from '../../netlog/query/days.ts';
+import { ledgerSeries } from '../../rotation/ledger-file.ts';
 import type { RecordReader } from '../../savefile/reading/record-run.ts';
 import type { RootFlags } from './flags.ts';
 import { bringUpToDate } from './up-to-date.ts';
@@ -34,11 +35,12 @@ export interface OpenIndex {
 
 const ALL: Days = { from: '0001-01-01', to: '9999-12-31' };
 
-/** `words`: the DAYs that are asked for; without any all there are. */
+/** `words`: the DAYs that are asked for; without any all there are. `compared`: and the newest day before the first of them. */
 export async function withIndex(
   flags: RootFlags,
   words: readonly string[],
   action: (open: OpenIndex) => Promise<void>,
+  compared = false,
 ): Promise<void> {
   // What is wrong with a word is said before anything is read.
   for (const word of words) if (!word.includes('latest')) parseDays('DAY', word, undefined, Date.now());
@@ -46,7 +48,10 @@ export async function withIndex(
   const found = await daysIn(root, flags);
   const parse = await dayParser(root, found);
   const days = words.map(parse);
-  const wanted = (day: string): boolean => days.length === 0 || days.some(({ from, to }) => day >= from && day <= to);
+  const asked = (day: string): boolean => days.length === 0 || days.some(({ from, to }) => day >= from && day <= to);
+  const known = [...found.map(({ day }) => day), ...(await listPartitions(root)).map(({ date }) => date)].sort();
+  const before = compared ? known.findLast((day) => day < (days[0]?.from ?? '')) : undefined;
+  const wanted = (day: string): boolean => asked(day) || day === before;
   if (flags.index !== false)
     await bringUpToDate(
       root,
@@ -62,8 +67,9 @@ export async function withIndex(
       days: days[0] ?? ALL,
       parse,
       ledgers: found
-        .flatMap(({ host, day, ledgers }) => (ledgers !== undefined && wanted(day) ? [{ host, path: ledgers }] : []))
-        .filter(isFirst),
+        .flatMap(({ host, day, ledgers }) => (ledgers !== undefined && asked(day) ? [{ host, path: ledgers }] : []))
+        .filter(isFirst)
+        .filter(({ path }) => ledgerSeries(path).length > 0),
       withSavefiles: (cuts, use) => withSavefiles(found, cuts, flags.identity, use),
     });
   } finally {

@@ -9,7 +9,7 @@ import { type IndexCheck, runChecks } from '../../netlog/query/check/run.ts';
 import { addFlags, type Flag } from '../flag.ts';
 import { DAY } from './day.ts';
 import { ROOT_FLAGS, type RootFlags } from './flags.ts';
-import { withIndex } from './open.ts';
+import { type OpenIndex, withIndex } from './open.ts';
 import { POLICY_FLAGS, type PolicyFlags, policyOf } from './policy.ts';
 
 interface ReportFlags extends RootFlags, PolicyFlags {
@@ -42,7 +42,7 @@ async function report(day: string, flags: ReportFlags): Promise<void> {
   const policy = policyOf(flags);
   const { renderReport } = await import('../../netlog/report/render.ts');
   const { reportData } = await import('../../netlog/report/data.ts');
-  await withIndex(flags, [day], async ({ database, days, ledgers }) => {
+  const write = async ({ database, days, ledgers }: OpenIndex): Promise<void> => {
     const ofIndex = CHECKS.filter((name): name is IndexCheck => name !== 'ledger');
     const checks = [...(await runChecks(database, { days }, policy, ofIndex))];
     if (ledgers.length > 0) checks.push(await checkLedgers(database, ledgers, days));
@@ -60,5 +60,6 @@ async function report(day: string, flags: ReportFlags): Promise<void> {
       throw SyscallError.from(cause, path);
     }
     process.stderr.write(`netlogs: ${harmless(path)}\n`);
-  });
+  };
+  await withIndex(flags, [day], write, true);
 }

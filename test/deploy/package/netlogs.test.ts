@@ -19,9 +19,11 @@ const FILES = [
   'lib/netlogs/libduckdb.so',
   'lib/netlogs/netlogs-page.html',
   'lib/netlogs/netlogs.cjs',
+  'share/bash-completion/completions/netlogs',
   'share/doc/netlogs/changelog.gz',
   'share/doc/netlogs/copyright',
   'share/man/man1/netlogs.1.gz',
+  'share/zsh/site-functions/_netlogs',
 ];
 
 let packages: Packages;
@@ -79,7 +81,7 @@ test('the licences of what is bundled are in it', () => {
 
 test.each(NODES)('it runs with Node %s, and nothing else', async (major, node) => {
   const root = packages.unpack(`netlogs-${VERSION}-linux-${process.arch}.tar.gz`, `netlogs-${major}`);
-  mkdirSync(join(root, 'home/day'), { recursive: true });
+  for (const place of ['home/day', 'tmp']) mkdirSync(join(root, place), { recursive: true });
   const file = join(root, 'home/day/pcap-20261128000000.pcap');
   const writer = PcapWriter.create(file, { linktype: 1, snaplen: 96, precision: 'micro' });
   for (let n = 0; n < 20; n++) writer.writePacket(1_795_860_000 + n, 0, buildFrame('udp4', 90, n));
@@ -101,7 +103,7 @@ test.each(NODES)('it runs with Node %s, and nothing else', async (major, node) =
   expect([version.code, version.stdout]).toEqual([0, expect.stringMatching(`^netlogs ${VERSION}, Node ${major}\\.`)]);
   const flows = await netlogs('flows', '-d', '/home/day', '--host', 'sys-dns', '--json');
   expect([flows.code, flows.stderr]).toEqual([0, '']);
-  expect(JSON.parse(flows.stdout)).toMatchObject([{ packets: 20 }]);
+  expect(JSON.parse(flows.stdout)).toMatchObject({ packets: 20 });
 });
 
 /** The path of a library that `path` needs. */
