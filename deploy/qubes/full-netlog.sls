@@ -190,7 +190,7 @@ netlog-dom0-netlogs.sh:
         # Nothing here prints or keeps what a qube says: callers get exit codes, or bytes that they pass on.
         # shellcheck disable=SC2034
 
-        # In STATE a file for each source: when its last good backup began.
+        # In STATE SOURCE.pcaps and SOURCE.nft: when the last good backup of that began.
         readonly CONF=/etc/netlogs.conf STATE=/var/lib/netlogs
         # A backup may take two hours; a qube that does not start or halt is given up.
         readonly LOCK_SECONDS=7200 START_SECONDS=600
@@ -284,8 +284,8 @@ netlog-dom0-qubes-netlogs-backup:
         # dates and bounds are its own, it looks at exit codes, and nothing of what a qube sends is parsed, printed or kept here.
         #
         #   from a source, as root:  netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT]   the bundle, bytes
-        #                            netlog.Export facts ID                               KEY=VALUE lines for the manifest
-        #                            netlog.Release ID DAYS                               ID is safe: prune what is older
+        #                            netlog.Export facts pcaps|nft ID                     KEY=VALUE lines for the manifest
+        #                            netlog.Release pcaps|nft ID DAYS                     ID is safe: prune what is older
         #   in the vault, as user:   ~/NetLogs/SOURCE/DATE/.bundle.part, .facts.part -> {pcaps-DATE.tgz|nft-DATE.log.gz}, manifest.json
         #
         # Exit code 1 when anything failed, with a line on stderr that names the qube. Settings: /etc/netlogs.conf. The protocol in
@@ -371,15 +371,15 @@ netlog-dom0-qubes-netlogs-backup:
 
         # backup QUBE KIND BASE EXTENSION: one source.
         backup() {
-          local qube=$1 kind=$2 base=$3 extension=$4 dir=$1/$DATE last='' since status manifest encrypted=false start='037 213'
-          local arguments=()
+          local qube=$1 kind=$2 base=$3 extension=$4 dir=$1/$DATE state=$1.$2
+          local last='' since status manifest encrypted=false start='037 213' arguments=()
           exists "$qube" || { fail "$qube: not backed up: there is no such qube"; return; }
           if ! running "$qube"; then
             say "$qube: not running, left for the next run"
             return
           fi
           since=$(date -d 'yesterday 00:00' +%s)
-          [[ ! -e $STATE/$qube ]] || read -r last < "$STATE/$qube"
+          [[ ! -e $STATE/$state ]] || read -r last < "$STATE/$state"
           [[ $last =~ ^[0-9]{1,12}$ ]] || last=
           [[ -z $last ]] || ((last >= since)) || since=$last
           # Lines bear the source's time: what it had not stamped yet when dom0's clock said NOW comes with the next run.
@@ -395,7 +395,7 @@ netlog-dom0-qubes-netlogs-backup:
             in_vault "$((conf[TIMEOUT] + VAULT_SECONDS))" vault_receive "$dir/.bundle.part" "${conf[MAX_BYTES]}" "$start"
           status=("${PIPESTATUS[@]}")
           if [[ ${status[*]} == '0 0 0' ]]; then
-            from_source "$FACTS_SECONDS" "$qube" netlog.Export facts "$ID" | head -c "$((FACTS_BYTES + 1))" |
+            from_source "$FACTS_SECONDS" "$qube" netlog.Export facts "$kind" "$ID" | head -c "$((FACTS_BYTES + 1))" |
               in_vault "$VAULT_SECONDS" vault_receive "$dir/.facts.part" "$FACTS_BYTES" ''
             status=("${PIPESTATUS[@]}")
           fi
@@ -413,9 +413,9 @@ netlog-dom0-qubes-netlogs-backup:
             { fail "$qube: not backed up: ${conf[VAULT]} could not keep it (exit code $?)"; return; }
           say "$qube: backed up"
 
-          { printf '%s\n' "$NOW" > "$STATE/.$qube" && mv "$STATE/.$qube" "$STATE/$qube"; } ||
-            fail "$qube: backed up, but $STATE/$qube can't be written"
-          from_source "$RELEASE_SECONDS" "$qube" netlog.Release "$ID" "${conf[PRUNE_DAYS]}" > /dev/null ||
+          { printf '%s\n' "$NOW" > "$STATE/.$state" && mv "$STATE/.$state" "$STATE/$state"; } ||
+            fail "$qube: backed up, but $STATE/$state can't be written"
+          from_source "$RELEASE_SECONDS" "$qube" netlog.Release "$kind" "$ID" "${conf[PRUNE_DAYS]}" > /dev/null ||
             fail "$qube: backed up, but netlog.Release ended with exit code $?"
         }
 
@@ -833,7 +833,7 @@ netlog-dom0-netlogs-health:
           local qube=$1 last='' level=fail
           exists "$qube" || { tell fail "$qube" "there is no such qube"; return; }
           running "$qube" || level=warn
-          [[ ! -e $STATE/$qube ]] || read -r last < "$STATE/$qube"
+          [[ ! -e $STATE/$qube.$2 ]] || read -r last < "$STATE/$qube.$2"
           if [[ ! $last =~ ^[0-9]{1,12}$ ]]; then
             tell "$level" "$qube" "no backup yet: systemctl start qubes-netlogs-backup.service"
             last=0
@@ -1005,7 +1005,7 @@ netlog-source-netlog.Export:
         # netlog.Export, which qubes-netlogs-backup in dom0 runs as root (deploy/qubes/PROTOCOL.md):
         #
         #   netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT]   the bundle
-        #   netlog.Export facts ID                               KEY=VALUE lines about it
+        #   netlog.Export facts pcaps|nft ID                     KEY=VALUE lines about it
         set -euo pipefail
         PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
 
@@ -1015,17 +1015,13 @@ netlog-source-netlog.Export:
           if [[ -n $1 ]]; then exec age --encrypt --recipient "$1"; else exec cat; fi
         }
 
-        case ${1-}:$# in
-          pcaps:[45]) netlog-pcaps export "$2" | (encrypt "${5-}") ;;
-          nft:[45]) netlog-lines export "$2" "$3" "$4" | (encrypt "${5-}") ;;
-          facts:2)
-            # A qube may have both; the one that does not know of ID says nothing.
-            for program in netlog-pcaps netlog-lines; do
-              ! command -v "$program" > /dev/null || "$program" facts "$2"
-            done
-            ;;
+        case ${1-}:$#:${2-} in
+          facts:3:pcaps) netlog-pcaps facts "$3" ;;
+          facts:3:nft) netlog-lines facts "$3" ;;
+          pcaps:[45]:*) netlog-pcaps export "$2" | (encrypt "${5-}") ;;
+          nft:[45]:*) netlog-lines export "$2" "$3" "$4" | (encrypt "${5-}") ;;
           *)
-            echo 'usage: netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT] | facts ID' >&2
+            echo 'usage: netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT] | facts pcaps|nft ID' >&2
             exit 2
             ;;
         esac
@@ -1041,12 +1037,20 @@ netlog-source-netlog.Release:
     - contents: |
         {%- raw %}
         #!/bin/bash
-        # netlog.Release ID DAYS, which qubes-netlogs-backup in dom0 runs as root: what netlog.Export has sent as ID is in the vault.
+        # netlog.Release pcaps|nft ID DAYS, which qubes-netlogs-backup in dom0 runs as root: what netlog.Export has sent as ID of that
+        # kind is in the vault.
         set -euo pipefail
         PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
-        ! command -v netlog-pcaps > /dev/null || netlog-pcaps release "$1" "$2"
-        # The packet logs of nftables are kept by age and size, and need no release; from here on netlog.Health counts them.
-        ! command -v netlog-lines > /dev/null || "${0%/*}/netlog.Health" mark
+
+        case ${1-}:$# in
+          pcaps:3) netlog-pcaps release "$2" "$3" ;;
+          # The packet logs of nftables are kept by age and size, and need no release; from here on netlog.Health counts them.
+          nft:3) "${0%/*}/netlog.Health" mark ;;
+          *)
+            echo 'usage: netlog.Release pcaps|nft ID DAYS' >&2
+            exit 2
+            ;;
+        esac
         {%- endraw %}
 
 netlog-source-netlog.Health:
@@ -1064,7 +1068,7 @@ netlog-source-netlog.Health:
         #
         #   netlog.Health pcaps SINCE   active open disk dropped gaps; the last two of what the ledger says since then
         #   netlog.Health nft SINCE     table spool disk logged kept over; the last three since netlog.Health mark, or the start
-        #   netlog.Health mark          netlog.Release runs it: what was logged is in the vault
+        #   netlog.Health mark          netlog.Release nft runs it: what was logged is in the vault
         set -uo pipefail
         PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
         export LC_ALL=C
@@ -1237,11 +1241,10 @@ netlog-source-50-netlog.rc:
             --wait)
               shell=$(sed -n '1{/^#!/p}' "$script" 2> /dev/null)
               {
-                echo "${shell:-#!/bin/sh}"
-                block "$home/50-netlog"
-                sed -e '1{/^#!/d}' -e '/^# BEGIN netlog$/,/^# END netlog$/d' "$script" 2> /dev/null
-              } > "$script.new"
-              chmod 0755 "$script.new" && mv "$script.new" "$script"
+                echo "${shell:-#!/bin/sh}" && block "$home/50-netlog" &&
+                  { [ ! -e "$script" ] || sed -e '1{/^#!/d}' -e '/^# BEGIN netlog$/,/^# END netlog$/d' "$script"; }
+              } > "$script.new" && chmod 0755 "$script.new" && mv "$script.new" "$script" || failed=1
+              rm -f "$script.new" # where there was no room for all of it
               "$home/50-netlog" && loaded || failed=1
               ;;
             --remove)
@@ -1342,7 +1345,7 @@ netlog-capture-netlog-pcaps:
               echo "netpcap/$form"
             done > "$links/list"
             touch "$notes/$2.sent"
-            tar -C "$links" --no-recursion --owner=0 --group=0 -T "$links/list" -c | gzip -n
+            tar -C "$links" --no-recursion --owner=0 --group=0 -T "$links/list" -I 'gzip -n' -c
             ;;
 
           facts:2)
@@ -2337,7 +2340,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('48e014cc2e1a7fa807e539393a548bc6bf8f89215014365db60eda89823516ec' ~ netlog) | sha256 %}
+{%- set release = ('ef58bfe87cdc166398f537528671cfdd99da69418d4d29d562249b1ac0f0ce0c' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

@@ -229,7 +229,7 @@ describe('what is broken', () => {
   });
 
   test('no backup for two days, or none ever', async () => {
-    const state = lab.dom0.path('/var/lib/netlogs/sys-dns');
+    const state = lab.dom0.path('/var/lib/netlogs/sys-dns.pcaps');
     writeFileSync(state, `${Math.floor(Date.now() / 1000) - 50 * HOUR_S}\n`);
     const line = 'fail  sys-dns  last good backup: 50 hours ago, more than 30\n';
     expect(await health('--quiet')).toMatchObject({ code: 1, stdout: line });
