@@ -1344,7 +1344,9 @@ netlog-capture-netlog-pcaps:
         umask 077
         directory=/var/log/netpcap
         notes=/rw/config/netlog/exported
-        links=$directory/.export # beside them, so that what the ring deletes meanwhile is whole in the archive
+        # Beside them, so that what the ring deletes meanwhile is whole in the archive. Nothing is written there: who captures, not
+        # root, owns the directory, and could have put a link in its place.
+        links=$directory/.export
 
         savefiles() {
           find "$directory" -maxdepth 1 -type f -regextype posix-extended -regex '.*/[A-Za-z0-9][A-Za-z0-9_.-]*\.pcap(\.gz|\.zst)?' \
@@ -1370,17 +1372,17 @@ netlog-capture-netlog-pcaps:
             rm -rf "$notes"/*.sent "$links"
             mkdir "$links" "$links/netpcap"
             trap 'rm -rf "$links"' EXIT
-            cat "$notes"/*.released > "$links/released" 2> /dev/null || :
+            cat "$notes"/*.released > "$notes/known" 2> /dev/null || :
             savefiles | while read -r form; do
               name=${form%.gz}
               name=${name%.zst}
-              if grep -qxF -- "$name" "$links/released"; then continue; fi
+              if grep -qxF -- "$name" "$notes/known"; then continue; fi
               ln "$directory/$form" "$links/netpcap/" 2> /dev/null || continue # it has just gone
               echo "$name" >> "$notes/$2.sent"
               echo "netpcap/$form"
-            done > "$links/list"
+            done > "$notes/list"
             touch "$notes/$2.sent"
-            tar -C "$links" --no-recursion --owner=0 --group=0 -T "$links/list" -I 'gzip -n' -c
+            tar -C "$links" --no-recursion --owner=0 --group=0 -T "$notes/list" -I 'gzip -n' -c
             ;;
 
           facts:2)
@@ -2375,7 +2377,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('ef58bfe87cdc166398f537528671cfdd99da69418d4d29d562249b1ac0f0ce0c' ~ netlog) | sha256 %}
+{%- set release = ('c9902ee6210d7a2c52616eb2a741182bf45b1f916800fb683decc567c71afbce' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

@@ -119,6 +119,16 @@ test('an archive that tar could not read to its end is an error', async () => {
   expect(Number(ended.stdout)).toBeGreaterThan(0);
 });
 
+test('a link that who captures puts in the place of the export writes nothing of root’s elsewhere', async () => {
+  // In the moment after mkdir: what the export runs then.
+  await shell(`mkdir -p /tmp/elsewhere/netpcap; chown -R user:user ${DIRECTORY}
+    printf '#!/bin/sh\\n/usr/bin/mkdir "$@" && case "$*" in *.export*)
+      setpriv --reuid user --regid user --clear-groups sh -c "mv ${DIRECTORY}/.export ${DIRECTORY}/gone; ln -s /tmp/elsewhere ${DIRECTORY}/.export";; esac\\n' > /usr/local/bin/mkdir
+    chmod 0755 /usr/local/bin/mkdir; ${SERVICES}/netlog.Export pcaps ${ID[0]} 0 1 > /dev/null || :; rm -r /usr/local/bin/mkdir ${DIRECTORY}/gone`);
+  const written = lines(await shell('find /tmp/elsewhere -type f'));
+  expect(written.filter((path) => !/^\/tmp\/elsewhere\/netpcap\/pcap-\d+\.pcap$/.test(path))).toEqual([]);
+});
+
 test('what is wrong is an error', async () => {
   for (const words of ['pcaps', 'facts pcaps ../../x', 'facts other 1', 'pcaps ../../x 0 1', 'other 1 2 3'])
     expect(await qube.run(['sh', '-c', `${SERVICES}/netlog.Export ${words}`])).toMatchObject({ code: 2, stdout: '' });
