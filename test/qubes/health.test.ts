@@ -324,10 +324,13 @@ describe('a source that', () => {
 
   test('has lost lines on their way to the journal is warned of', async () => {
     const answer = 'table=1\\nspool=1\\ndisk=1\\nlogged=5\\nkept=3\\nover=0\\n';
-    expect(await serve(`printf '${answer}'`, { PCAPS: '', NFT: 'sys-dns' })).toMatchObject({
-      code: 0,
-      stdout: 'warn  sys-dns  lines: 5 logged since the last backup, and only 3 are there\n',
-    });
+    const warned = 'warn  sys-dns  lines: 5 logged since the last backup, and only 3 are there\n';
+    const run = (): Promise<Ended> => serve(`printf '${answer}'`, { PCAPS: '', NFT: 'sys-dns' });
+    // That of its savefiles is none of its lines.
+    const never = 'fail  sys-dns  no backup yet: systemctl start qubes-netlogs-backup.service\n';
+    expect(await run()).toMatchObject({ code: 1, stdout: never + warned });
+    await lab.dom0.exec(['sh', '-c', 'cd /var/lib/netlogs && cp sys-dns.pcaps sys-dns.nft']);
+    expect(await run()).toMatchObject({ code: 0, stdout: warned });
   });
 
   test('has numbers with zeros before them is read as it says', async () => {
