@@ -87,6 +87,14 @@
 {%- endif %}
 {%- set release_file = '/rw/config/netlog/release' if netlog.mode == 'rw' else '/usr/lib/netlog/release' %}
 {%- set skipped = '--exclude 10.137.0.0/16 --exclude 10.138.0.0/16 --exclude 10.139.0.0/16 --exclude fd09:24ef:4179::/48 ' if netlog.skip_qube_ranges else '' %}
+{%- if id == 'dom0' and netlog.also_at %}
+
+netlog-also_at:
+  cmd.run:
+    - name: systemd-analyze calendar '{{ netlog.also_at }}'
+    - unless: systemd-analyze calendar '{{ netlog.also_at }}'
+    - failhard: true
+{%- endif %}
 {%- if 'dom0' in roots %}
 
 netlog-dom0-qubes-netlogs-deploy:

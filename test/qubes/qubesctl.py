@@ -207,7 +207,7 @@ class States:
         return True
 
     def apply(self, identity, function, given):
-        arguments = {key: value for item in given for key, value in item.items()}
+        arguments = {key: value for item in given for key, value in item.items() if key != "failhard"}
         requisites = {key: arguments.pop(key, []) for key in ("watch", "onchanges", "require")}
         touched = {key: any(of in self.changed for item in value for of in item.values()) for key, value in requisites.items()}
         if requisites["onchanges"] and not touched["onchanges"]:
@@ -259,6 +259,8 @@ def main():
                 result["failed"] = str(error)
                 code = 2
             print(json.dumps(result), flush=True)
+            if "failed" in result and {"failhard": True} in given:
+                return code
     return code
 
 

@@ -108,7 +108,16 @@ describe.each(IDS)('%s', (id) => {
 /** What a state says against a pillar. */
 function refusal(state: string, pillar: string): string {
   writeFileSync(join(home, 'wrong'), pillar);
-  const args = ['--salt', home, '--pillar', join(home, 'wrong'), '--id', 'dom0', 'state.sls', `qubes.monitor.${state}`];
+  const args = [
+    '--salt',
+    home,
+    '--pillar',
+    join(home, 'wrong'),
+    '--id',
+    'dom0',
+    'state.show_sls',
+    `qubes.monitor.${state}`,
+  ];
   const { status, stdout, stderr } = spawnSync(QUBESCTL, args, { encoding: 'utf8' });
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
   return stderr;
@@ -147,7 +156,7 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['keepdays: 3', 'keepdays'],
 ];
 
-test.each(WRONG)('%s is refused by its name, and nothing is done', (line, name) => {
+test.each(WRONG)('%s is refused by its name', (line, name) => {
   for (const state of ['full-netlog', 'full-netlog-remove']) {
     expect(refusal(state, `netlog:\n  ${line}\n`)).toMatch(new RegExp(`failed: pillar netlog: .*\\b${name}\\b`));
   }
