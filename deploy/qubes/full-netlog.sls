@@ -1129,11 +1129,13 @@ netlog-source-netlog.Health:
           echo "disk=${percent:-100}"
         }
 
-        # Open, and not deleted by somebody.
+        # Open, and not deleted by somebody; or ended by its size or a reload, and no packet has come for the next.
         savefile_open() {
           local pid
           pid=$(systemctl show --value --property MainPID netpcap.service)
-          [[ $pid != 0 && -n $(find "/proc/$pid/fd" -lname '*.pcap*' ! -lname '* (deleted)' 2> /dev/null) ]]
+          [[ $pid != 0 ]] || return
+          [[ -n $(find "/proc/$pid/fd" -lname '*.pcap*' ! -lname '* (deleted)' 2> /dev/null) ]] ||
+            grep -hoE '^\{"type":"(start|open|close|lost)"' /var/log/netpcap/*.ledger.jsonl | tail -n 1 | grep close
         }
 
         # ledger SINCE: packets lost and times when there was no capture, of lines that were written since.
@@ -2385,7 +2387,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('c9902ee6210d7a2c52616eb2a741182bf45b1f916800fb683decc567c71afbce' ~ netlog) | sha256 %}
+{%- set release = ('128aab3debe735de567c548731a12f031c7a41be69ee77dc34e9d2282bf48ac6' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

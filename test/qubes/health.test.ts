@@ -109,6 +109,18 @@ test('lines that were logged are counted from the last backup on', async () => {
   expect(lines(await health())).toContain('ok    sys-firewall  lines: 3 logged since the last backup');
 });
 
+test('a capture that waits for a packet after a reload is well', async () => {
+  const packet = 'echo a > /dev/udp/127.0.0.1/9';
+  const open = 'ls /var/log/netpcap | grep -c part || :';
+  await inside('sys-dns', `ip link set lo up; ${packet}`);
+  await expect.poll(() => inside('sys-dns', 'cat /var/log/netpcap/*.part | wc -c')).not.toBe('24\n');
+  await inside('sys-dns', 'systemctl reload netpcap.service');
+  await expect.poll(() => inside('sys-dns', open)).toBe('0\n');
+  expect(await health('--quiet')).toMatchObject({ code: 0, stdout: '' });
+  await inside('sys-dns', `${packet}; ip link set lo down`);
+  await expect.poll(() => inside('sys-dns', open)).toBe('1\n');
+});
+
 test('what the rates have left out is said, and fails nothing', async () => {
   await send(600, 30_000);
   await settle(lab.qube('sys-firewall'));
