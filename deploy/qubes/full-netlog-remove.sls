@@ -6,6 +6,8 @@
 #
 # Rendered by `npm run build:sls` from src/netlog/state/ and deploy/: changes are made there.
 {%- set id = grains['id'] %}
+{%- set given = salt['pillar.get']('netlog', {}) or {} %}
+{%- if given is not mapping %}{{ raise('pillar netlog: it has no settings by their names') }}{% endif %}
 {%- set netlog = dict({
   'mode': 'rw',
   'templates': [],
@@ -27,7 +29,40 @@
   'ring': 48,
   'skip_qube_ranges': false,
   'options': '',
-}, **salt['pillar.get']('netlog', {})) %}
+}, **given) %}
+
+{#- what is not as it must be ends here, before anything is done; forms are of JSON #}
+{%- set forms = {
+  'mode': '"(rw|template)"',
+  'templates': '\\[("(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}"(, "(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}")*)?\\]',
+  'capture': '\\[("(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}"(, "(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}")*)?\\]',
+  'nftlog': '\\{("(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}": "[A-Z][A-Z0-9_-]{0,30}"(, "(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}": "[A-Z][A-Z0-9_-]{0,30}")*)?\\}',
+  'vault': '"(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}"',
+  'work': '"(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}"',
+  'dns_rate': '"[1-9][0-9]{0,8}/(second|minute|hour|day|week)( burst [1-9][0-9]{0,8} packets)?"',
+  'new_rate': '"[1-9][0-9]{0,8}/(second|minute|hour|day|week)( burst [1-9][0-9]{0,8} packets)?"',
+  'prune_days': '"?[0-9][0-9]{0,3}"?',
+  'max_bytes': '"?[1-9][0-9]{0,14}"?',
+  'keep_days': '""|"?[1-9][0-9]{0,3}"?',
+  'keep_bytes': '""|"?[1-9][0-9]{0,14}"?',
+  'recipient': '"(age1[0-9a-z]{20,4000})?"',
+  'at': '"([01][0-9]|2[0-3]):[0-5][0-9]"',
+  'also_at': '"[A-Za-z0-9 *:,./~-]*"',
+  'final': 'true|false',
+  'snaplen': '"?[1-9][0-9]{0,5}"?',
+  'ring': '"?[1-9][0-9]{0,4}"?',
+  'skip_qube_ranges': 'true|false',
+  'options': '"([^"\\\\]|\\\\u00(3c|3e|26))*"',
+} %}
+{%- for name, value in netlog.items() %}
+{%- if name not in forms %}{{ raise('pillar netlog: there is no setting ' ~ name) }}{% endif %}
+{%- if not value | tojson is match('(' ~ forms[name] ~ ')\\Z') %}
+{{- raise('pillar netlog: ' ~ name ~ ': ' ~ value ~ ' is not of the form ' ~ forms[name]) }}
+{%- endif %}
+{%- endfor %}
+{%- if netlog.mode == 'template' and not netlog.templates %}
+{{- raise('pillar netlog: templates: none is named, and the mode is template') }}
+{%- endif %}
 
 {#- who gets files, and which; in a template, what runs is decided by services of its qubes #}
 {%- set qubes = {} %}

@@ -7,6 +7,8 @@
 #
 # Rendered by `npm run build:sls` from src/netlog/state/ and deploy/: changes are made there.
 {%- set id = grains['id'] %}
+{%- set given = salt['pillar.get']('netlog', {}) or {} %}
+{%- if given is not mapping %}{{ raise('pillar netlog: it has no settings by their names') }}{% endif %}
 {%- set netlog = dict({
   'mode': 'rw',
   'templates': [],
@@ -28,7 +30,40 @@
   'ring': 48,
   'skip_qube_ranges': false,
   'options': '',
-}, **salt['pillar.get']('netlog', {})) %}
+}, **given) %}
+
+{#- what is not as it must be ends here, before anything is done; forms are of JSON #}
+{%- set forms = {
+  'mode': '"(rw|template)"',
+  'templates': '\\[("(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}"(, "(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}")*)?\\]',
+  'capture': '\\[("(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}"(, "(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}")*)?\\]',
+  'nftlog': '\\{("(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}": "[A-Z][A-Z0-9_-]{0,30}"(, "(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}": "[A-Z][A-Z0-9_-]{0,30}")*)?\\}',
+  'vault': '"(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}"',
+  'work': '"(?!dom0")[A-Za-z][A-Za-z0-9_.-]{0,30}"',
+  'dns_rate': '"[1-9][0-9]{0,8}/(second|minute|hour|day|week)( burst [1-9][0-9]{0,8} packets)?"',
+  'new_rate': '"[1-9][0-9]{0,8}/(second|minute|hour|day|week)( burst [1-9][0-9]{0,8} packets)?"',
+  'prune_days': '"?[0-9][0-9]{0,3}"?',
+  'max_bytes': '"?[1-9][0-9]{0,14}"?',
+  'keep_days': '""|"?[1-9][0-9]{0,3}"?',
+  'keep_bytes': '""|"?[1-9][0-9]{0,14}"?',
+  'recipient': '"(age1[0-9a-z]{20,4000})?"',
+  'at': '"([01][0-9]|2[0-3]):[0-5][0-9]"',
+  'also_at': '"[A-Za-z0-9 *:,./~-]*"',
+  'final': 'true|false',
+  'snaplen': '"?[1-9][0-9]{0,5}"?',
+  'ring': '"?[1-9][0-9]{0,4}"?',
+  'skip_qube_ranges': 'true|false',
+  'options': '"([^"\\\\]|\\\\u00(3c|3e|26))*"',
+} %}
+{%- for name, value in netlog.items() %}
+{%- if name not in forms %}{{ raise('pillar netlog: there is no setting ' ~ name) }}{% endif %}
+{%- if not value | tojson is match('(' ~ forms[name] ~ ')\\Z') %}
+{{- raise('pillar netlog: ' ~ name ~ ': ' ~ value ~ ' is not of the form ' ~ forms[name]) }}
+{%- endif %}
+{%- endfor %}
+{%- if netlog.mode == 'template' and not netlog.templates %}
+{{- raise('pillar netlog: templates: none is named, and the mode is template') }}
+{%- endif %}
 
 {#- who gets files, and which; in a template, what runs is decided by services of its qubes #}
 {%- set qubes = {} %}
@@ -52,6 +87,14 @@
 {%- endif %}
 {%- set release_file = '/rw/config/netlog/release' if netlog.mode == 'rw' else '/usr/lib/netlog/release' %}
 {%- set skipped = '--exclude 10.137.0.0/16 --exclude 10.138.0.0/16 --exclude 10.139.0.0/16 --exclude fd09:24ef:4179::/48 ' if netlog.skip_qube_ranges else '' %}
+{%- if id == 'dom0' and netlog.also_at %}
+
+netlog-also_at:
+  cmd.run:
+    - name: systemd-analyze calendar '{{ netlog.also_at }}'
+    - unless: systemd-analyze calendar '{{ netlog.also_at }}'
+    - failhard: true
+{%- endif %}
 {%- if 'dom0' in roots %}
 
 netlog-dom0-qubes-netlogs-deploy:
@@ -190,7 +233,7 @@ netlog-dom0-netlogs.sh:
         # Nothing here prints or keeps what a qube says: callers get exit codes, or bytes that they pass on.
         # shellcheck disable=SC2034
 
-        # In STATE a file for each source: when its last good backup began.
+        # In STATE SOURCE.pcaps and SOURCE.nft: when the last good backup of that began.
         readonly CONF=/etc/netlogs.conf STATE=/var/lib/netlogs
         # A backup may take two hours; a qube that does not start or halt is given up.
         readonly LOCK_SECONDS=7200 START_SECONDS=600
@@ -284,8 +327,8 @@ netlog-dom0-qubes-netlogs-backup:
         # dates and bounds are its own, it looks at exit codes, and nothing of what a qube sends is parsed, printed or kept here.
         #
         #   from a source, as root:  netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT]   the bundle, bytes
-        #                            netlog.Export facts ID                               KEY=VALUE lines for the manifest
-        #                            netlog.Release ID DAYS                               ID is safe: prune what is older
+        #                            netlog.Export facts pcaps|nft ID                     KEY=VALUE lines for the manifest
+        #                            netlog.Release pcaps|nft ID DAYS                     ID is safe: prune what is older
         #   in the vault, as user:   ~/NetLogs/SOURCE/DATE/.bundle.part, .facts.part -> {pcaps-DATE.tgz|nft-DATE.log.gz}, manifest.json
         #
         # Exit code 1 when anything failed, with a line on stderr that names the qube. Settings: /etc/netlogs.conf. The protocol in
@@ -371,15 +414,15 @@ netlog-dom0-qubes-netlogs-backup:
 
         # backup QUBE KIND BASE EXTENSION: one source.
         backup() {
-          local qube=$1 kind=$2 base=$3 extension=$4 dir=$1/$DATE last='' since status manifest encrypted=false start='037 213'
-          local arguments=()
+          local qube=$1 kind=$2 base=$3 extension=$4 dir=$1/$DATE state=$1.$2
+          local last='' since status manifest encrypted=false start='037 213' arguments=()
           exists "$qube" || { fail "$qube: not backed up: there is no such qube"; return; }
           if ! running "$qube"; then
             say "$qube: not running, left for the next run"
             return
           fi
           since=$(date -d 'yesterday 00:00' +%s)
-          [[ ! -e $STATE/$qube ]] || read -r last < "$STATE/$qube"
+          [[ ! -e $STATE/$state ]] || read -r last < "$STATE/$state"
           [[ $last =~ ^[0-9]{1,12}$ ]] || last=
           [[ -z $last ]] || ((last >= since)) || since=$last
           # Lines bear the source's time: what it had not stamped yet when dom0's clock said NOW comes with the next run.
@@ -395,7 +438,7 @@ netlog-dom0-qubes-netlogs-backup:
             in_vault "$((conf[TIMEOUT] + VAULT_SECONDS))" vault_receive "$dir/.bundle.part" "${conf[MAX_BYTES]}" "$start"
           status=("${PIPESTATUS[@]}")
           if [[ ${status[*]} == '0 0 0' ]]; then
-            from_source "$FACTS_SECONDS" "$qube" netlog.Export facts "$ID" | head -c "$((FACTS_BYTES + 1))" |
+            from_source "$FACTS_SECONDS" "$qube" netlog.Export facts "$kind" "$ID" | head -c "$((FACTS_BYTES + 1))" |
               in_vault "$VAULT_SECONDS" vault_receive "$dir/.facts.part" "$FACTS_BYTES" ''
             status=("${PIPESTATUS[@]}")
           fi
@@ -413,9 +456,9 @@ netlog-dom0-qubes-netlogs-backup:
             { fail "$qube: not backed up: ${conf[VAULT]} could not keep it (exit code $?)"; return; }
           say "$qube: backed up"
 
-          { printf '%s\n' "$NOW" > "$STATE/.$qube" && mv "$STATE/.$qube" "$STATE/$qube"; } ||
-            fail "$qube: backed up, but $STATE/$qube can't be written"
-          from_source "$RELEASE_SECONDS" "$qube" netlog.Release "$ID" "${conf[PRUNE_DAYS]}" > /dev/null ||
+          { printf '%s\n' "$NOW" > "$STATE/.$state" && mv "$STATE/.$state" "$STATE/$state"; } ||
+            fail "$qube: backed up, but $STATE/$state can't be written"
+          from_source "$RELEASE_SECONDS" "$qube" netlog.Release "$kind" "$ID" "${conf[PRUNE_DAYS]}" > /dev/null ||
             fail "$qube: backed up, but netlog.Release ended with exit code $?"
         }
 
@@ -833,7 +876,7 @@ netlog-dom0-netlogs-health:
           local qube=$1 last='' level=fail
           exists "$qube" || { tell fail "$qube" "there is no such qube"; return; }
           running "$qube" || level=warn
-          [[ ! -e $STATE/$qube ]] || read -r last < "$STATE/$qube"
+          [[ ! -e $STATE/$qube.$2 ]] || read -r last < "$STATE/$qube.$2"
           if [[ ! $last =~ ^[0-9]{1,12}$ ]]; then
             tell "$level" "$qube" "no backup yet: systemctl start qubes-netlogs-backup.service"
             last=0
@@ -1005,7 +1048,7 @@ netlog-source-netlog.Export:
         # netlog.Export, which qubes-netlogs-backup in dom0 runs as root (deploy/qubes/PROTOCOL.md):
         #
         #   netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT]   the bundle
-        #   netlog.Export facts ID                               KEY=VALUE lines about it
+        #   netlog.Export facts pcaps|nft ID                     KEY=VALUE lines about it
         set -euo pipefail
         PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
 
@@ -1015,17 +1058,13 @@ netlog-source-netlog.Export:
           if [[ -n $1 ]]; then exec age --encrypt --recipient "$1"; else exec cat; fi
         }
 
-        case ${1-}:$# in
-          pcaps:[45]) netlog-pcaps export "$2" | (encrypt "${5-}") ;;
-          nft:[45]) netlog-lines export "$2" "$3" "$4" | (encrypt "${5-}") ;;
-          facts:2)
-            # A qube may have both; the one that does not know of ID says nothing.
-            for program in netlog-pcaps netlog-lines; do
-              ! command -v "$program" > /dev/null || "$program" facts "$2"
-            done
-            ;;
+        case ${1-}:$#:${2-} in
+          facts:3:pcaps) netlog-pcaps facts "$3" ;;
+          facts:3:nft) netlog-lines facts "$3" ;;
+          pcaps:[45]:*) netlog-pcaps export "$2" | (encrypt "${5-}") ;;
+          nft:[45]:*) netlog-lines export "$2" "$3" "$4" | (encrypt "${5-}") ;;
           *)
-            echo 'usage: netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT] | facts ID' >&2
+            echo 'usage: netlog.Export pcaps|nft ID SINCE UNTIL [RECIPIENT] | facts pcaps|nft ID' >&2
             exit 2
             ;;
         esac
@@ -1041,12 +1080,20 @@ netlog-source-netlog.Release:
     - contents: |
         {%- raw %}
         #!/bin/bash
-        # netlog.Release ID DAYS, which qubes-netlogs-backup in dom0 runs as root: what netlog.Export has sent as ID is in the vault.
+        # netlog.Release pcaps|nft ID DAYS, which qubes-netlogs-backup in dom0 runs as root: what netlog.Export has sent as ID of that
+        # kind is in the vault.
         set -euo pipefail
         PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
-        ! command -v netlog-pcaps > /dev/null || netlog-pcaps release "$1" "$2"
-        # The packet logs of nftables are kept by age and size, and need no release; from here on netlog.Health counts them.
-        ! command -v netlog-lines > /dev/null || "${0%/*}/netlog.Health" mark
+
+        case ${1-}:$# in
+          pcaps:3) netlog-pcaps release "$2" "$3" ;;
+          # The packet logs of nftables are kept by age and size, and need no release; from here on netlog.Health counts them.
+          nft:3) "${0%/*}/netlog.Health" mark ;;
+          *)
+            echo 'usage: netlog.Release pcaps|nft ID DAYS' >&2
+            exit 2
+            ;;
+        esac
         {%- endraw %}
 
 netlog-source-netlog.Health:
@@ -1064,7 +1111,7 @@ netlog-source-netlog.Health:
         #
         #   netlog.Health pcaps SINCE   active open disk dropped gaps; the last two of what the ledger says since then
         #   netlog.Health nft SINCE     table spool disk logged kept over; the last three since netlog.Health mark, or the start
-        #   netlog.Health mark          netlog.Release runs it: what was logged is in the vault
+        #   netlog.Health mark          netlog.Release nft runs it: what was logged is in the vault
         set -uo pipefail
         PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
         export LC_ALL=C
@@ -1082,11 +1129,13 @@ netlog-source-netlog.Health:
           echo "disk=${percent:-100}"
         }
 
-        # Open, and not deleted by somebody.
+        # Open, and not deleted by somebody; or ended by its size or a reload, and no packet has come for the next.
         savefile_open() {
           local pid
           pid=$(systemctl show --value --property MainPID netpcap.service)
-          [[ $pid != 0 && -n $(find "/proc/$pid/fd" -lname '*.pcap*' ! -lname '* (deleted)' 2> /dev/null) ]]
+          [[ $pid != 0 ]] || return
+          [[ -n $(find "/proc/$pid/fd" -lname '*.pcap*' ! -lname '* (deleted)' 2> /dev/null) ]] ||
+            grep -hoE '^\{"type":"(start|open|close|lost)"' /var/log/netpcap/*.ledger.jsonl | tail -n 1 | grep close
         }
 
         # ledger SINCE: packets lost and times when there was no capture, of lines that were written since.
@@ -1237,11 +1286,10 @@ netlog-source-50-netlog.rc:
             --wait)
               shell=$(sed -n '1{/^#!/p}' "$script" 2> /dev/null)
               {
-                echo "${shell:-#!/bin/sh}"
-                block "$home/50-netlog"
-                sed -e '1{/^#!/d}' -e '/^# BEGIN netlog$/,/^# END netlog$/d' "$script" 2> /dev/null
-              } > "$script.new"
-              chmod 0755 "$script.new" && mv "$script.new" "$script"
+                echo "${shell:-#!/bin/sh}" && block "$home/50-netlog" &&
+                  { [ ! -e "$script" ] || sed -e '1{/^#!/d}' -e '/^# BEGIN netlog$/,/^# END netlog$/d' "$script"; }
+              } > "$script.new" && chmod 0755 "$script.new" && mv "$script.new" "$script" || failed=1
+              rm -f "$script.new" # where there was no room for all of it
               "$home/50-netlog" && loaded || failed=1
               ;;
             --remove)
@@ -1306,7 +1354,9 @@ netlog-capture-netlog-pcaps:
         umask 077
         directory=/var/log/netpcap
         notes=/rw/config/netlog/exported
-        links=$directory/.export # beside them, so that what the ring deletes meanwhile is whole in the archive
+        # Beside them, so that what the ring deletes meanwhile is whole in the archive. Nothing is written there: who captures, not
+        # root, owns the directory, and could have put a link in its place.
+        links=$directory/.export
 
         savefiles() {
           find "$directory" -maxdepth 1 -type f -regextype posix-extended -regex '.*/[A-Za-z0-9][A-Za-z0-9_.-]*\.pcap(\.gz|\.zst)?' \
@@ -1332,17 +1382,17 @@ netlog-capture-netlog-pcaps:
             rm -rf "$notes"/*.sent "$links"
             mkdir "$links" "$links/netpcap"
             trap 'rm -rf "$links"' EXIT
-            cat "$notes"/*.released > "$links/released" 2> /dev/null || :
+            cat "$notes"/*.released > "$notes/known" 2> /dev/null || :
             savefiles | while read -r form; do
               name=${form%.gz}
               name=${name%.zst}
-              if grep -qxF -- "$name" "$links/released"; then continue; fi
+              if grep -qxF -- "$name" "$notes/known"; then continue; fi
               ln "$directory/$form" "$links/netpcap/" 2> /dev/null || continue # it has just gone
               echo "$name" >> "$notes/$2.sent"
               echo "netpcap/$form"
-            done > "$links/list"
+            done > "$notes/list"
             touch "$notes/$2.sent"
-            tar -C "$links" --no-recursion --owner=0 --group=0 -T "$links/list" -c | gzip -n
+            tar -C "$links" --no-recursion --owner=0 --group=0 -T "$notes/list" -I 'gzip -n' -c
             ;;
 
           facts:2)
@@ -2337,7 +2387,7 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 {%- endif %}
 {%- if 'source' in roots %}
-{%- set release = ('48e014cc2e1a7fa807e539393a548bc6bf8f89215014365db60eda89823516ec' ~ netlog) | sha256 %}
+{%- set release = ('128aab3debe735de567c548731a12f031c7a41be69ee77dc34e9d2282bf48ac6' ~ netlog) | sha256 %}
 
 netlog-source-release:
   file.managed:

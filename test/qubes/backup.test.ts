@@ -129,9 +129,9 @@ test('bundles and manifests are in the vault, and the sources know', async () =>
     sha256: sum,
     facts: { files: '2', ledger_head: 'abc', packets: '10' },
   });
-  const until = (await lab.dom0.exec(['cat', '/var/lib/netlogs/sys-net'])).trim();
+  const until = (await lab.dom0.exec(['cat', '/var/lib/netlogs/sys-net.nft'])).trim();
   expect(asked('sys-net')).toBe(
-    `export nft ${id} ${Number(await midnight()) - 60} ${until}\nexport facts ${id}\nrelease ${id} 2\n`,
+    `export nft ${id} ${Number(await midnight()) - 60} ${until}\nexport facts nft ${id}\nrelease nft ${id} 2\n`,
   );
 });
 
@@ -152,12 +152,43 @@ test('a further run on the same day is kept beside the first', async () => {
 
 test('the interval goes back to the last good run, and a minute more for a clock that is behind', async () => {
   const last = Math.floor(Date.now() / 1000) - 5 * DAY_S;
-  await lab.dom0.exec(['sh', '-c', `mkdir -p /var/lib/netlogs; echo ${last} > /var/lib/netlogs/sys-net`]);
+  await lab.dom0.exec(['sh', '-c', `mkdir -p /var/lib/netlogs; echo ${last} > /var/lib/netlogs/sys-net.nft`]);
   await serve('sys-net', 'exit 5\n');
   expect(await backup()).toMatchObject({ code: 1, stderr: expect.stringContaining('exit code 5') });
   await serve('sys-net', HONEST);
   expect(await backup()).toMatchObject({ code: 0 });
   expect(asked('sys-net')).toMatch(new RegExp(`^export nft \\w+ ${last - 60} `));
+});
+
+test('a qube of both kinds: each goes back to its own last good run, and one that fails is not released by the other', async () => {
+  const last = Math.floor(Date.now() / 1000) - 5 * DAY_S;
+  const state = '/var/lib/netlogs/sys-dns.';
+  configure({ PCAPS: 'sys-dns', NFT: 'sys-dns' });
+  await lab.dom0.exec([
+    'sh',
+    '-c',
+    `mkdir -p /var/lib/netlogs; for kind in pcaps nft; do echo ${last} > ${state}$kind; done`,
+  ]);
+  await serve('sys-dns', `[ "$1" != pcaps ] || exit 5\n${HONEST}`);
+  expect(await backup()).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('exit code 5\nsys-dns: backed up\n'),
+  });
+  expect(await lab.dom0.exec(['cat', `${state}pcaps`])).toBe(`${last}\n`);
+  const id = /^export facts nft (\w+)$/m.exec(asked('sys-dns'))?.[1];
+  expect(asked('sys-dns').match(/^(release|export facts) .*$/gm)).toEqual([
+    `export facts nft ${id}`,
+    `release nft ${id} 2`,
+  ]);
+
+  await serve('sys-dns', HONEST);
+  expect(await backup()).toEqual({ code: 0, stdout: '', stderr: 'sys-dns: backed up\nsys-dns: backed up\n' });
+  expect(asked('sys-dns')).toMatch(new RegExp(`^export pcaps \\w+ ${last} `));
+  const date = await today();
+  const names = ['manifest-2', 'manifest-3', 'manifest'].map((name) => `sys-dns/${date}/${name}.json f 600`);
+  const bundles = [`nft-${date}-3.log.gz`, `nft-${date}.log.gz`, `pcaps-${date}-2.tgz`];
+  const files = [...names, ...bundles.map((name) => `sys-dns/${date}/${name} f 600`)];
+  expect(await listing()).toEqual([...directories('sys-dns', date), ...files].sort());
 });
 
 test('what halts is left for later, what is missing is an error, and nothing is started for it', async () => {
@@ -240,7 +271,10 @@ test.each(HOSTILE)('a source that %s does no harm', async (_what, script, reason
   expect(await listing()).toEqual([...kept, ...directories('sys-net', date), ...whole('sys-net', date)]);
   if (reason === '') await manifest(`sys-dns/${date}/manifest.json`);
   const written = (await lab.dom0.exec(['sh', '-c', outside])).split('\n').filter((path) => path !== '');
-  const own = reason === '' ? ['/var/lib/netlogs/sys-dns', '/var/lib/netlogs/sys-net'] : ['/var/lib/netlogs/sys-net'];
+  const own =
+    reason === ''
+      ? ['/var/lib/netlogs/sys-dns.pcaps', '/var/lib/netlogs/sys-net.nft']
+      : ['/var/lib/netlogs/sys-net.nft'];
   expect(written.sort()).toEqual(own);
 });
 

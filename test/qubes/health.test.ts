@@ -109,6 +109,18 @@ test('lines that were logged are counted from the last backup on', async () => {
   expect(lines(await health())).toContain('ok    sys-firewall  lines: 3 logged since the last backup');
 });
 
+test('a capture that waits for a packet after a reload is well', async () => {
+  const packet = 'echo a > /dev/udp/127.0.0.1/9';
+  const open = 'ls /var/log/netpcap | grep -c part || :';
+  await inside('sys-dns', `ip link set lo up; ${packet}`);
+  await expect.poll(() => inside('sys-dns', 'cat /var/log/netpcap/*.part | wc -c')).not.toBe('24\n');
+  await inside('sys-dns', 'systemctl reload netpcap.service');
+  await expect.poll(() => inside('sys-dns', open)).toBe('0\n');
+  expect(await health('--quiet')).toMatchObject({ code: 0, stdout: '' });
+  await inside('sys-dns', `${packet}; ip link set lo down`);
+  await expect.poll(() => inside('sys-dns', open)).toBe('1\n');
+});
+
 test('what the rates have left out is said, and fails nothing', async () => {
   await send(600, 30_000);
   await settle(lab.qube('sys-firewall'));
@@ -229,7 +241,7 @@ describe('what is broken', () => {
   });
 
   test('no backup for two days, or none ever', async () => {
-    const state = lab.dom0.path('/var/lib/netlogs/sys-dns');
+    const state = lab.dom0.path('/var/lib/netlogs/sys-dns.pcaps');
     writeFileSync(state, `${Math.floor(Date.now() / 1000) - 50 * HOUR_S}\n`);
     const line = 'fail  sys-dns  last good backup: 50 hours ago, more than 30\n';
     expect(await health('--quiet')).toMatchObject({ code: 1, stdout: line });
@@ -324,10 +336,13 @@ describe('a source that', () => {
 
   test('has lost lines on their way to the journal is warned of', async () => {
     const answer = 'table=1\\nspool=1\\ndisk=1\\nlogged=5\\nkept=3\\nover=0\\n';
-    expect(await serve(`printf '${answer}'`, { PCAPS: '', NFT: 'sys-dns' })).toMatchObject({
-      code: 0,
-      stdout: 'warn  sys-dns  lines: 5 logged since the last backup, and only 3 are there\n',
-    });
+    const warned = 'warn  sys-dns  lines: 5 logged since the last backup, and only 3 are there\n';
+    const run = (): Promise<Ended> => serve(`printf '${answer}'`, { PCAPS: '', NFT: 'sys-dns' });
+    // That of its savefiles is none of its lines.
+    const never = 'fail  sys-dns  no backup yet: systemctl start qubes-netlogs-backup.service\n';
+    expect(await run()).toMatchObject({ code: 1, stdout: never + warned });
+    await lab.dom0.exec(['sh', '-c', 'cd /var/lib/netlogs && cp sys-dns.pcaps sys-dns.nft']);
+    expect(await run()).toMatchObject({ code: 0, stdout: warned });
   });
 
   test('has numbers with zeros before them is read as it says', async () => {

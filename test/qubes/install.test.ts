@@ -133,6 +133,21 @@ test('a setting of the pillar arrives, and what runs with it is restarted', asyn
   expect(rules).toContain('log prefix "SYSNET:new "');
 });
 
+test('a time that systemd does not know is refused before anything is changed', async () => {
+  const [old, wrong] = ['ring: 72', "also_at: 'every now and then'"];
+  layPillar(lab.dom0, `netlog: { ${old}, ${wrong} }\n`);
+  const { code, stdout } = await lab.dom0.run(['qubesctl', '--show-output', 'state.sls', STATE]);
+  expect(code).toBe(2);
+  expect(lines(stdout).map((line) => JSON.parse(line))).toEqual([
+    expect.objectContaining({ id: 'netlog-also_at', failed: expect.stringContaining('every now and then') }),
+  ]);
+  const timer = ['systemctl', 'show', '-P', 'TimersCalendar', 'qubes-netlogs-backup.timer'];
+  expect(await lab.dom0.exec(timer)).toContain('OnCalendar=*-*-* 04:10:00 ;');
+  layPillar(lab.dom0, `netlog: { ${old} }\n`);
+});
+
+const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
+
 test('a disposable is refused in mode rw, which it would not keep', async () => {
   const line = 'disp-net root /rw/config/rc.local.d/50-netlog.rc source nftlog';
   await lab.dom0.exec(['sh', '-c', `echo '${line}' >> /usr/local/lib/qubes-netlogs/qubes`]);

@@ -31,7 +31,7 @@ SPOOL
 afterAll(() => lab?.remove());
 
 const shell = (script: string): Promise<string> => qube.exec(['bash', '-ec', script]);
-const facts = async (): Promise<string[]> => (await shell(`${EXPORT} facts ${ID}`)).split('\n').slice(0, -1);
+const facts = async (): Promise<string[]> => (await shell(`${EXPORT} facts nft ${ID}`)).split('\n').slice(0, -1);
 
 test('lines are as journalctl has them, counted, and with the counters of the rules', async () => {
   const since = Number(await shell('date +%s')) - 60;

@@ -40,7 +40,9 @@ async function capture(): Promise<void> {
 const archive = async (id: string): Promise<string[]> =>
   lines(await shell(`${SERVICES}/netlog.Export pcaps ${id} 0 1 > /tmp/${id}.tgz; tar -tzf /tmp/${id}.tgz`));
 const facts = async (id: string): Promise<Readonly<Record<string, string>>> =>
-  Object.fromEntries(lines(await shell(`${SERVICES}/netlog.Export facts ${id}`)).map((line) => line.split('=', 2)));
+  Object.fromEntries(
+    lines(await shell(`${SERVICES}/netlog.Export facts pcaps ${id}`)).map((line) => line.split('=', 2)),
+  );
 
 test('a savefile is taken once, told of, and deleted when it is safe and old', async () => {
   await capture();
@@ -67,7 +69,7 @@ test('a savefile is taken once, told of, and deleted when it is safe and old', a
 
   // What was not released is sent again, and afterwards only what is new.
   expect((await archive(ID[0])).length).toBe(first.length);
-  await shell(`${SERVICES}/netlog.Release ${ID[0]} 2`);
+  await shell(`${SERVICES}/netlog.Release pcaps ${ID[0]} 2`);
   expect(await complete()).toEqual(first);
   await capture();
   const fresh = (await complete()).filter((name) => !first.includes(name));
@@ -77,9 +79,9 @@ test('a savefile is taken once, told of, and deleted when it is safe and old', a
   // Old, and in the vault; old, and not: only the first is deleted, and the ledger says why.
   const [old = '', ...others] = first;
   await shell(`cd ${DIRECTORY}; touch -d '3 days ago' ${old} ${fresh[0]}`);
-  await shell(`${SERVICES}/netlog.Release ${ID[2]} 2`);
+  await shell(`${SERVICES}/netlog.Release pcaps ${ID[2]} 2`);
   expect(await complete()).toEqual([...others, ...fresh].sort());
-  await shell(`${SERVICES}/netlog.Release ${ID[1]} 2`);
+  await shell(`${SERVICES}/netlog.Release pcaps ${ID[1]} 2`);
   expect(await complete()).toEqual([...others, ...fresh.slice(1)].sort());
   await capture();
   expect(await shell(`tsnetpcap verify ${DIRECTORY} | tail -n 1`)).toMatch(/: (\d+) of \1 complete savefiles/);
@@ -105,7 +107,29 @@ test('with a recipient nothing leaves the qube in plain text', async () => {
   expect(refused.code).not.toBe(0);
 });
 
+test('an archive that tar could not read to its end is an error', async () => {
+  await shell(`printf '#!/bin/sh\\n/usr/bin/tar "$@"\\nexit 2\\n' > /usr/local/bin/tar; chmod 0755 /usr/local/bin/tar`);
+  const ended = await qube.run([
+    'sh',
+    '-c',
+    `${SERVICES}/netlog.Export pcaps ${ID[0]} 0 1 | wc -c; ${SERVICES}/netlog.Export pcaps ${ID[0]} 0 1 > /tmp/broken`,
+  ]);
+  await shell('rm /usr/local/bin/tar');
+  expect(ended.code).toBe(2);
+  expect(Number(ended.stdout)).toBeGreaterThan(0);
+});
+
+test('a link that who captures puts in the place of the export writes nothing of root’s elsewhere', async () => {
+  // In the moment after mkdir: what the export runs then.
+  await shell(`mkdir -p /tmp/elsewhere/netpcap; chown -R user:user ${DIRECTORY}
+    printf '#!/bin/sh\\n/usr/bin/mkdir "$@" && case "$*" in *.export*)
+      setpriv --reuid user --regid user --clear-groups sh -c "mv ${DIRECTORY}/.export ${DIRECTORY}/gone; ln -s /tmp/elsewhere ${DIRECTORY}/.export";; esac\\n' > /usr/local/bin/mkdir
+    chmod 0755 /usr/local/bin/mkdir; ${SERVICES}/netlog.Export pcaps ${ID[0]} 0 1 > /dev/null || :; rm -r /usr/local/bin/mkdir ${DIRECTORY}/gone`);
+  const written = lines(await shell('find /tmp/elsewhere -type f'));
+  expect(written.filter((path) => !/^\/tmp\/elsewhere\/netpcap\/pcap-\d+\.pcap$/.test(path))).toEqual([]);
+});
+
 test('what is wrong is an error', async () => {
-  for (const words of ['pcaps', 'facts ../../x', 'pcaps ../../x 0 1', 'other 1 2 3'])
+  for (const words of ['pcaps', 'facts pcaps ../../x', 'facts other 1', 'pcaps ../../x 0 1', 'other 1 2 3'])
     expect(await qube.run(['sh', '-c', `${SERVICES}/netlog.Export ${words}`])).toMatchObject({ code: 2, stdout: '' });
 });

@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -34,11 +35,17 @@ def mapping(loader, node):
 Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
 
 
+def refuse(message):
+    raise jinja2.TemplateError(message)
+
+
 def render(path, identity, pillar):
     environment = jinja2.Environment(
         extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     environment.filters["sha256"] = lambda text: hashlib.sha256(str(text).encode()).hexdigest()
+    environment.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
+    environment.globals["raise"] = refuse
     context = {"grains": {"id": identity}, "salt": {"pillar.get": lambda key, default=None: pillar.get(key, default)}}
     with open(path, encoding="utf-8") as file:
         text = environment.from_string(file.read()).render(context)
@@ -200,7 +207,7 @@ class States:
         return True
 
     def apply(self, identity, function, given):
-        arguments = {key: value for item in given for key, value in item.items()}
+        arguments = {key: value for item in given for key, value in item.items() if key != "failhard"}
         requisites = {key: arguments.pop(key, []) for key in ("watch", "onchanges", "require")}
         touched = {key: any(of in self.changed for item in value for of in item.values()) for key, value in requisites.items()}
         if requisites["onchanges"] and not touched["onchanges"]:
@@ -233,7 +240,11 @@ def main():
         with open(options.pillar, encoding="utf-8") as file:
             pillar = yaml.load(file, Loader) or {}
     path = os.path.join(options.salt, *options.state.split(".")) + ".sls"
-    text, states = render(path, options.id or os.uname().nodename, pillar)
+    try:
+        text, states = render(path, options.id or os.uname().nodename, pillar)
+    except (jinja2.TemplateError, yaml.YAMLError) as error:
+        print(f"Rendering SLS 'base:{options.state}' failed: {error}", file=sys.stderr)
+        return 1
     if options.function == "state.show_sls":
         json.dump({"text": text, "states": states}, sys.stdout)
         return 0
@@ -248,6 +259,8 @@ def main():
                 result["failed"] = str(error)
                 code = 2
             print(json.dumps(result), flush=True)
+            if "failed" in result and {"failhard": True} in given:
+                return code
     return code
 
 

@@ -10,6 +10,7 @@ import { putFiles, templateFiles } from './netlog-files.ts';
 import type { Qube } from './qube.ts';
 
 const SCRIPT = { rw: '/rw/config/netlog/50-netlog', template: '/etc/qubes/qubes-firewall.d/50-netlog' };
+const RC = '/rw/config/rc.local.d/50-netlog.rc';
 const USER_SCRIPT = '/rw/config/qubes-firewall-user-script';
 const PREFIX = { 'sys-firewall': ownPrefix('F'), 'sys-net': ownPrefix('N') };
 const DOCUMENT = ownPrefix('D');
@@ -44,7 +45,7 @@ beforeAll(async () => {
     firewall,
     `printf '#!/bin/sh -eu\\nnft add table inet users\\n' > ${USER_SCRIPT}; chmod 0755 ${USER_SCRIPT}`,
   );
-  await shell(firewall, '/rw/config/rc.local.d/50-netlog.rc --wait');
+  await shell(firewall, `${RC} --wait`);
   // As Qubes' own firewall, after ours.
   await forward('qubes-firewall', 'filter', [
     'ct state established,related accept',
@@ -264,6 +265,14 @@ test('loaded again and again it is the same, and what is wrong leaves it as it w
   await shell(firewall, `sed 's|50/second|50/fortnight|' ${SCRIPT.rw} > /tmp/wrong; chmod 0755 /tmp/wrong`);
   expect(await firewall.run(['/tmp/wrong'])).toMatchObject({ code: 1, stderr: expect.stringContaining('not loaded') });
   expect(await table()).toBe(once);
+});
+
+test("on a full disk the user's script stays as it is", async () => {
+  const full = `cp -a /rw/config /tmp/config; mount -t tmpfs -o size=256k tmpfs /rw/config; cp -a /tmp/config/. /rw/config
+    dd if=/dev/zero of=/rw/config/all bs=4k 2> /dev/null || :; before=$(sha256sum < ${USER_SCRIPT})
+    ${RC} --wait 2> /dev/null || echo failed
+    [ "$before" = "$(sha256sum < ${USER_SCRIPT})" ] && echo same; ls /rw/config | grep new || :; umount /rw/config`;
+  expect(await shell(firewall, full)).toBe('failed\nsame\n');
 });
 
 test("neither Qubes' reloads nor who flushes its chains take it away; a flush of everything does until the service's restart", async () => {

@@ -144,7 +144,7 @@ test('the backup gets them, and the counters of the rules', async () => {
   const bundle = await shell(net, `${call} nft 20261124T033500Z 0 99999999999 | gzip -cd | grep ${PREFIX}`);
   expect(bundle.trim().split('\n')).toHaveLength(40);
   expect(bundle).toMatch(new RegExp(`^\\d{4}-\\d\\d-\\d\\dT\\S+ sys-net kernel: ${PREFIX}:new IN=vif5.0 OUT=eth0 `));
-  const facts = await shell(net, `${call} facts 20261124T033500Z`);
+  const facts = await shell(net, `${call} facts nft 20261124T033500Z`);
   expect(facts).toContain('\nnew_seen=40\n');
   expect(facts).toContain('\nnew_logged=40\n');
 });

@@ -1,6 +1,6 @@
 // The state files as they are committed, for every qube they know: that they are what the tables render, and that what a
 // qube would get from them passes the judges of its kind as it stands in the rendered text.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -103,6 +103,107 @@ describe.each(IDS)('%s', (id) => {
       expect(await verify(root, unit)).toBe('');
     }
   });
+});
+
+/** What a state says against a pillar. */
+function refusal(state: string, pillar: string): string {
+  writeFileSync(join(home, 'wrong'), pillar);
+  const args = [
+    '--salt',
+    home,
+    '--pillar',
+    join(home, 'wrong'),
+    '--id',
+    'dom0',
+    'state.show_sls',
+    `qubes.monitor.${state}`,
+  ];
+  const { status, stdout, stderr } = spawnSync(QUBESCTL, args, { encoding: 'utf8' });
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  return stderr;
+}
+
+/** [a line of the pillar, what is named]. */
+const WRONG: readonly (readonly [string, string])[] = [
+  ['options: \'--exclude "net 10.0.0.0/8"\'', 'options'],
+  ['options: "--keep-names\\nExecStart=/bin/sh"', 'options'],
+  ["options: 'a\\b'", 'options'],
+  ['options: "it\'s"', 'options'],
+  ['capture: sys-dns', 'capture'],
+  ["capture: ['sys-dns; reboot']", 'capture'],
+  ['capture: ["sys-dns\\n"]', 'capture'],
+  ['capture: [dom0]', 'capture'],
+  ['nftlog: { sys-net: sysnet }', 'nftlog'],
+  ["nftlog: { sys-net: 'SYS\" level emerg #' }", 'nftlog'],
+  ['nftlog: [sys-net]', 'nftlog'],
+  ['vault: $(reboot)', 'vault'],
+  ["work: ''", 'work'],
+  ['recipient: ssh-ed25519 AAAA', 'recipient'],
+  ['recipient: AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQ', 'recipient'],
+  ['new_rate: nonsense', 'new_rate'],
+  ['new_rate: 0/second', 'new_rate'],
+  ['dns_rate: 10/second burst 5', 'dns_rate'],
+  ['at: 10:30', 'at'], // which YAML takes for 630
+  ["at: '24:00'", 'at'],
+  ['also_at: "hourly\\nUnit=x"', 'also_at'],
+  ['max_bytes: 2e9', 'max_bytes'],
+  ['keep_days: -1', 'keep_days'],
+  ['keep_days:', 'keep_days'],
+  ['ring: 0', 'ring'],
+  ['final: 1', 'final'],
+  ['mode: both', 'mode'],
+  ['mode: template', 'templates'],
+  ['keepdays: 3', 'keepdays'],
+];
+
+test.each(WRONG)('%s is refused by its name', (line, name) => {
+  for (const state of ['full-netlog', 'full-netlog-remove']) {
+    expect(refusal(state, `netlog:\n  ${line}\n`)).toMatch(new RegExp(`failed: pillar netlog: .*\\b${name}\\b`));
+  }
+});
+
+test('a pillar without a setting is one of defaults, and what is none is refused', () => {
+  writeFileSync(join(home, 'empty'), 'netlog:\n');
+  expect(show('full-netlog', 'dom0', 'empty')).toEqual(show('full-netlog', 'dom0', 'rw'));
+  expect(refusal('full-netlog', 'netlog: rw\n')).toContain('pillar netlog: ');
+});
+
+test('the example pillar is the defaults, to the letter', () => {
+  cpSync(join(home, 'qubes/monitor/pillar.example'), join(home, 'example'));
+  expect(show('full-netlog', 'dom0', 'example')).toEqual(show('full-netlog', 'dom0', 'rw'));
+});
+
+test('unusual settings are taken as they are, in both forms, for every qube', () => {
+  const options = '--keep-names not port 123 and tcp[13] & 2 != 0 and len <= 1500';
+  const also = `options: '${options}', new_rate: 10/second, keep_days: '30', keep_bytes: 9000000000, ring: 72`;
+  const recipient = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p';
+  const qubes = "capture: [sys-both, a.b_c-1], nftlog: { sys-both: BOTH }, also_at: 'Mon..Fri *-*-* 12,18:00'";
+  for (const mode of ['mode: rw', 'mode: template, templates: [a-template, b-template]']) {
+    writeFileSync(
+      join(home, 'unusual'),
+      `netlog: { ${mode}, ${also}, ${qubes}, recipient: ${recipient}, at: '23:59' }\n`,
+    );
+    const texts = new Map(files('dom0', 'unusual').map(({ name, contents }) => [name, contents]));
+    expect(texts.get('/etc/netlogs.conf')).toContain('PCAPS=sys-both a.b_c-1\nNFT=sys-both\n');
+    expect(texts.get('/etc/netlogs.conf')).toContain(`KEEP_DAYS=30\nKEEP_BYTES=9000000000\nRECIPIENT=${recipient}\n`);
+    const rw = mode === 'mode: rw';
+    const home_ = rw ? '/rw/config/netlog' : '/usr/lib/netlog';
+    expect(texts.get(`${PAYLOAD}/capture${home_}/netpcap.default`)).toContain(`NETPCAP_OPTS="${options}"\n`);
+    const all = (names: readonly string[], roles: string): string[] => names.map((name) => `${name} ${roles}`);
+    const expected = rw
+      ? [
+          'sys-both root /rw/config/rc.local.d/50-netlog.rc source capture nftlog',
+          'a.b_c-1 root /rw/config/rc.local.d/50-netlog.rc source capture',
+        ]
+      : all(['a-template', 'b-template'], 'root /usr/lib/netlog/activate template source capture nftlog');
+    expect(texts.get(`${PAYLOAD}/qubes`)).toBe([...expected, 'work user - work', ''].join('\n'));
+    for (const id of ['sys-both', 'a.b_c-1', 'a-template', 'b-template', 'work', 'secrets-vault']) {
+      const names = files(id, 'unusual').map(({ name }) => basename(name));
+      const captures = rw ? ['sys-both', 'a.b_c-1'].includes(id) : id.endsWith('template');
+      expect([id, names.includes('netlog-pcaps')]).toEqual([id, captures]);
+      expect([id, names.includes('netlog-spool')]).toEqual([id, captures && id !== 'a.b_c-1']);
+    }
+  }
 });
 
 function lay(root: string, name: string, contents: string, mode: number): void {

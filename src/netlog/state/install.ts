@@ -37,6 +37,17 @@ netlog-capture-{{ kind }}:
 {%- endif %}
 `;
 
+/** systemd would only warn of a line that it does not understand. */
+const CALENDAR = `{%- if id == 'dom0' and netlog.also_at %}
+
+netlog-also_at:
+  cmd.run:
+    - name: systemd-analyze calendar '{{ netlog.also_at }}'
+    - unless: systemd-analyze calendar '{{ netlog.also_at }}'
+    - failhard: true
+{%- endif %}
+`;
+
 /** The state that puts the whole system where it belongs: in dom0, and from there in the qubes; or in the qube it is for. */
 export function installState(read: Read): string {
   const files = (role: Role): string => section(role, managedFile(read));
@@ -46,6 +57,7 @@ export function installState(read: Read): string {
       '# For dom0, which brings the qubes their files itself. It works in a qube as well:',
       '#   sudo qubesctl --skip-dom0 --targets=sys-dns,sys-vpn,sys-firewall,sys-net,work state.sls qubes.monitor.full-netlog',
     ]),
+    CALENDAR,
     files('dom0'),
     ...QUBE_ROLES.map((role) => files(role)),
     PROGRAM,

@@ -17,6 +17,7 @@ const COMMANDS = ['state.show_sls', '--show-output state.sls'];
 /** What all state files begin with: settings, and who gets what. */
 export function head(sls: string, about: readonly string[]): string {
   const defaults = Object.entries(SETTINGS).map(([name, { value }]) => `  '${name}': ${jinja(value)},`);
+  const forms = Object.entries(SETTINGS).map(([name, { form }]) => `  '${name}': ${jinja(form)},`);
   const ranges = QUBE_RANGES.map((range) => `--exclude ${range} `).join('');
   return `${[
     ...about,
@@ -25,9 +26,25 @@ export function head(sls: string, about: readonly string[]): string {
     '#',
     '# Rendered by `npm run build:sls` from src/netlog/state/ and deploy/: changes are made there.',
     "{%- set id = grains['id'] %}",
+    "{%- set given = salt['pillar.get']('netlog', {}) or {} %}",
+    "{%- if given is not mapping %}{{ raise('pillar netlog: it has no settings by their names') }}{% endif %}",
     '{%- set netlog = dict({',
     ...defaults,
-    "}, **salt['pillar.get']('netlog', {})) %}",
+    '}, **given) %}',
+    '',
+    '{#- what is not as it must be ends here, before anything is done; forms are of JSON #}',
+    '{%- set forms = {',
+    ...forms,
+    '} %}',
+    '{%- for name, value in netlog.items() %}',
+    "{%- if name not in forms %}{{ raise('pillar netlog: there is no setting ' ~ name) }}{% endif %}",
+    "{%- if not value | tojson is match('(' ~ forms[name] ~ ')\\\\Z') %}",
+    "{{- raise('pillar netlog: ' ~ name ~ ': ' ~ value ~ ' is not of the form ' ~ forms[name]) }}",
+    '{%- endif %}',
+    '{%- endfor %}',
+    "{%- if netlog.mode == 'template' and not netlog.templates %}",
+    "{{- raise('pillar netlog: templates: none is named, and the mode is template') }}",
+    '{%- endif %}',
     '',
     '{#- who gets files, and which; in a template, what runs is decided by services of its qubes #}',
     '{%- set qubes = {} %}',
@@ -124,7 +141,7 @@ function contents(text: string, { from, fills }: DeployedFile): string {
 
 /** A value as Jinja writes it. */
 function jinja(value: Setting['value']): string {
-  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'string') return `'${value.replaceAll('\\', '\\\\')}'`;
   if (typeof value !== 'object') return String(value);
   if (Array.isArray(value)) return `[${value.map(jinja).join(', ')}]`;
   return `{${Object.entries(value)

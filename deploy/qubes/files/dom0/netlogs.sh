@@ -4,7 +4,7 @@
 # Nothing here prints or keeps what a qube says: callers get exit codes, or bytes that they pass on.
 # shellcheck disable=SC2034
 
-# In STATE a file for each source: when its last good backup began.
+# In STATE SOURCE.pcaps and SOURCE.nft: when the last good backup of that began.
 readonly CONF=/etc/netlogs.conf STATE=/var/lib/netlogs
 # A backup may take two hours; a qube that does not start or halt is given up.
 readonly LOCK_SECONDS=7200 START_SECONDS=600
