@@ -2,7 +2,7 @@
 // package-lock.json has them, and the texts that only packages need. Everything lies in one directory that main.ts removes.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Architecture {
@@ -27,8 +27,8 @@ export interface Build {
   readonly program: string;
   /** Paths of koffi's binaries by `Architecture.node`. */
   readonly koffi: Readonly<Record<Architecture['node'], string>>;
-  /** Directories with DuckDB's. */
-  readonly duckdb: Readonly<Record<Architecture['node'], string>>;
+  /** Directory with DuckDB's, 70 MB, which are fetched by this call. */
+  readonly duckdb: (node: Architecture['node']) => string;
   /** The licence, and those of what is bundled, for each program. */
   readonly copyright: Readonly<Record<'tsnetpcap' | 'netlogs', string>>;
 }
@@ -69,7 +69,7 @@ export function build(root: string, directory: string, epoch: number): Build {
     epoch,
     program,
     koffi: { x64: koffi('x64'), arm64: koffi('arm64') },
-    duckdb: { x64: duckdb('x64'), arm64: duckdb('arm64') },
+    duckdb,
     copyright: { tsnetpcap: copyright(root, 'tsnetpcap'), netlogs: copyright(root, 'netlogs') },
   };
 }
@@ -83,6 +83,7 @@ function fetched(root: string, directory: string, name: string): string {
   if (locked === undefined) throw new Error(`${name} is not in package-lock.json`);
   const { version, integrity } = locked;
   const home = join(directory, name.replace('/', '-'));
+  if (existsSync(home)) return join(home, 'package');
   mkdirSync(home);
   const pack = ['pack', '--silent', '--prefer-offline', '--ignore-scripts', '--pack-destination', home];
   execFileSync('npm', [...pack, `${name}@${version}`], { stdio: ['ignore', 'ignore', 'inherit'] });

@@ -25,6 +25,7 @@ export function makeDeb(build: Build, architecture: Architecture, scratch: strin
     control: 'debian/control',
     scripts: ['postinst', 'prerm', 'postrm'],
     compression: 'xz',
+    level: 6,
   });
 }
 
@@ -35,6 +36,7 @@ export interface Deb {
   /** Of debian/. */
   readonly scripts: readonly string[];
   readonly compression: 'xz' | 'gzip';
+  readonly level: number;
 }
 
 /** Makes NAME_VERSION_ARCHITECTURE.deb in `output` of the tree in `scratch`, whose program is NAME.cjs. */
@@ -43,7 +45,7 @@ export function packDeb(
   architecture: Architecture,
   scratch: string,
   output: string,
-  { name, control: template, scripts, compression }: Deb,
+  { name, control: template, scripts, compression, level }: Deb,
 ): void {
   const version = `${build.version}-${REVISION}`;
   const changelog = `${name} (${version}) unstable; urgency=medium
@@ -76,7 +78,7 @@ export function packDeb(
 
   const deb = join(output, `${name}_${version}_${architecture.debian}.deb`);
   // One thread: how many there are shows in what xz writes. And xz or gzip, which every dpkg reads.
-  const options = ['--root-owner-group', '--threads-max=1', `-Z${compression}`, '--build', scratch, deb];
+  const options = ['--root-owner-group', '--threads-max=1', `-Z${compression}`, `-z${level}`, '--build', scratch, deb];
   const env = { ...process.env, SOURCE_DATE_EPOCH: `${build.epoch}` };
   execFileSync('dpkg-deb', options, { env, stdio: ['ignore', 'ignore', 'inherit'] });
 }

@@ -92,9 +92,9 @@ export function settle(directory: string, epoch: number, executable: readonly st
   lutimesSync(directory, epoch, epoch);
 }
 
-/** Makes NAME.tar.gz in `output` of the directory NAME in `scratch`. */
-export function pack(scratch: string, name: string, output: string, epoch: number): void {
-  const script = `tar --format=ustar --sort=name --mtime="@$2" --owner=0 --group=0 --numeric-owner -cf - "$0" | gzip -9n > "$1"`;
-  const args = [name, join(output, `${name}.tar.gz`), `${epoch}`];
+/** Makes NAME.tar.gz in `output` of the directory NAME in `scratch`. `level`: gzip's. */
+export function pack(scratch: string, name: string, output: string, epoch: number, level = 9): void {
+  const script = `tar --format=ustar --sort=name --mtime="@$2" --owner=0 --group=0 --numeric-owner -cf - "$0" | gzip -n -$3 > "$1"`;
+  const args = [name, join(output, `${name}.tar.gz`), `${epoch}`, `${level}`];
   execFileSync('sh', ['-ec', script, ...args], { cwd: scratch, env: { ...process.env, LC_ALL: 'C' } });
 }

@@ -26,7 +26,7 @@ let judged: string;
 let offered = 0;
 
 beforeAll(async () => {
-  packages = new Packages();
+  packages = new Packages('tsnetpcap');
   lab = Lab.create();
   judged = mkdtempSync(join(tmpdir(), 'tsnetpcap-service-'));
   machine = await Container.boot({

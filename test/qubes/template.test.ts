@@ -18,7 +18,7 @@ let template: Qube;
 let before = '';
 
 beforeAll(async () => {
-  packages = new Packages();
+  packages = new Packages('tsnetpcap');
   const unpacked = packages.unpack(`tsnetpcap-qubes-${VERSION}.tar.gz`);
   lab = await QubesLab.create(
     [

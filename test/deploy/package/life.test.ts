@@ -11,7 +11,7 @@ let packages: Packages;
 let machine: Container;
 
 beforeAll(async () => {
-  packages = new Packages();
+  packages = new Packages('tsnetpcap');
   machine = await Container.boot({ name: 'life', nspawn: [`--bind-ro=${packages.directory}:/packages`] });
   // Images for containers have one, which forbids maintainer scripts to restart what runs.
   await machine.exec(['rm', '-f', '/usr/sbin/policy-rc.d']);

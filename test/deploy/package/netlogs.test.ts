@@ -29,7 +29,7 @@ const FILES = [
 let packages: Packages;
 
 beforeAll(() => {
-  packages = new Packages();
+  packages = new Packages('netlogs');
 });
 
 afterAll(() => {
@@ -62,6 +62,7 @@ test.each(['x64', 'arm64'] as const)('%s: the program, two libraries of DuckDB, 
   // What the binaries ask of the C library is what the package asks for.
   const versions = execFileSync('readelf', ['-V', join(unpacked, 'usr/lib/netlogs/libduckdb.so')], {
     encoding: 'utf8',
+    maxBuffer: 64 << 20,
   });
   const needed = [...versions.matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
   expect(Math.max(...needed)).toBeLessThanOrEqual(Number(/libc6 \(>= 2\.(\d+)\)/.exec(field('Depends'))?.[1]));
@@ -103,7 +104,7 @@ test.each(NODES)('it runs with Node %s, and nothing else', async (major, node) =
   expect([version.code, version.stdout]).toEqual([0, expect.stringMatching(`^netlogs ${VERSION}, Node ${major}\\.`)]);
   const flows = await netlogs('flows', '-d', '/home/day', '--host', 'sys-dns', '--json');
   expect([flows.code, flows.stderr]).toEqual([0, '']);
-  expect(JSON.parse(flows.stdout)).toMatchObject({ packets: 20 });
+  expect(JSON.parse(flows.stdout)).toMatchObject({ packets_forward: 20, host: 'sys-dns' });
 });
 
 /** The path of a library that `path` needs. */

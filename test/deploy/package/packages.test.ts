@@ -43,7 +43,7 @@ let packages: Packages;
 
 beforeAll(() => {
   packages = new Packages();
-});
+}, 180_000);
 
 afterAll(() => {
   packages?.remove();
@@ -89,7 +89,9 @@ test('the tarball for dom0 has the states and their guide, the program, and pack
   expect(output('node', join(unpacked, 'files/tsnetpcap/tsnetpcap.cjs'), '--version')).toContain(VERSION);
 });
 
-test('another time, in another directory, umask, locale and zone, from files with other modes: the same bytes', () => {
+test('another time, in another directory, umask, locale and zone, from files with other modes: the same bytes', {
+  timeout: 240_000,
+}, () => {
   const home = mkdtempSync(join(tmpdir(), 'tsnetpcap-again-'));
   try {
     const again = join(home, 'a/longer/path');

@@ -20,7 +20,7 @@ let root: string;
 
 beforeAll(() => {
   lab = Lab.create();
-  packages = new Packages();
+  packages = new Packages('tsnetpcap');
   root = packages.unpack(`tsnetpcap-${VERSION}-linux-${process.arch}.tar.gz`);
 });
 
