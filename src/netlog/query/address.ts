@@ -6,7 +6,7 @@ import { any, Sql, sql } from './sql.ts';
 
 /** Of the text of an IPv4 address. */
 function ipv4Number(column: string): string {
-  return `list_reduce(list_transform(string_split(${column}, '.'), lambda part: CAST(part AS UBIGINT)), lambda high, low: high * 256 + low)`;
+  return `list_reduce(list_transform(string_split(${column}, '.'), lambda part: CAST(part AS UBIGINT)), lambda high, low: high * 256 + low, CAST(0 AS UBIGINT))`;
 }
 
 /** Of the eight words of an IPv6 address; those that `::` stands for are 0. An IPv4 tail (RFC 5952, 5) is not read. */
@@ -16,7 +16,7 @@ function ipv6Number(column: string): string {
   const zeros = `list_resize(CAST([] AS VARCHAR[]), 8 - len(${words(1)}) - len(${words(2)}), '0')`;
   const number = `lambda word: CAST(CAST(('0x' || word) AS UINTEGER) AS UHUGEINT)`;
   const list = `list_concat(list_concat(${words(1)}, ${zeros}), ${words(2)})`;
-  return `list_reduce(list_transform(${list}, ${number}), lambda high, low: high * 65536 + low)`;
+  return `list_reduce(list_transform(${list}, ${number}), lambda high, low: high * 65536 + low, CAST(0 AS UHUGEINT))`;
 }
 
 /** Whether the address in `column`, a piece of SQL, is in one of the networks. False for what is no address. */

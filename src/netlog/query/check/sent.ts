@@ -13,11 +13,13 @@ import { NEVER_LEAVES, type Policy } from './policy.ts';
 
 export async function makeSent(database: Database, filter: Filter, { inside }: Policy): Promise<void> {
   const wanted = all(ofDays(filter));
+  // Each address once: judged where flows are read, it would be for each of these.
   await database.rows(sql`
-    CREATE OR REPLACE TEMP TABLE outside AS
-    SELECT address, ${inNetworks(sql`address`, inside)} AS inside FROM (
-      SELECT src AS address FROM flows WHERE ${wanted} UNION SELECT dst FROM flows WHERE ${wanted}
-      UNION SELECT dst FROM nft WHERE ${wanted})
+    CREATE OR REPLACE TEMP TABLE addresses AS
+    SELECT src AS address FROM flows WHERE ${wanted} UNION SELECT dst FROM flows WHERE ${wanted}
+    UNION SELECT dst FROM nft WHERE ${wanted}`);
+  await database.rows(sql`
+    CREATE OR REPLACE TEMP TABLE outside AS SELECT address, ${inNetworks(sql`address`, inside)} AS inside FROM addresses
     WHERE address IS NOT NULL AND NOT ${inNetworks(sql`address`, NEVER_LEAVES)}`);
   await database.rows(sql`DELETE FROM outside WHERE inside`);
   await database.rows(sql`
