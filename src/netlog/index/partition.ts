@@ -43,8 +43,8 @@ export async function listPartitions(root: string): Promise<Partition[]> {
   const index = join(root, INDEX);
   const found: Partition[] = [];
   for (const hostFolder of await namesIn(index)) {
-    if (!hostFolder.startsWith('host=')) continue;
-    const host = decodeURIComponent(hostFolder.slice(5));
+    const host = hostOf(hostFolder);
+    if (host === undefined) continue;
     for (const dateFolder of await namesIn(join(index, hostFolder))) {
       const date = dateFolder.slice(5);
       if (dateFolder.startsWith('date=') && DAY.test(date))
@@ -52,6 +52,16 @@ export async function listPartitions(root: string): Promise<Partition[]> {
     }
   }
   return found;
+}
+
+/** Undefined for a folder that no build has made. */
+function hostOf(folder: string): string | undefined {
+  if (!folder.startsWith('host=')) return undefined;
+  try {
+    return decodeURIComponent(folder.slice(5));
+  } catch {
+    return undefined;
+  }
 }
 
 /** `packets-3-0.parquet` is of `packets`; undefined for what is no table, as `parts-3.parquet`. */

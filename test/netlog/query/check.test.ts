@@ -134,6 +134,16 @@ test('the tunnel may be given, and is another then', async () => {
   expect(await findings({ ...DEFAULT_POLICY, tunnels })).toEqual([]);
 });
 
+test('a tunnel that nothing goes to does not pass: a wrong --tunnel, or one that never came up', async () => {
+  const tunnels = [{ address: '192.0.2.9', port: 51_820 }];
+  const results = await runChecks(tables, DAYS, { ...DEFAULT_POLICY, tunnels, edgeQubes: [] }, ['tunnel', 'ipv6']);
+  expect(results.map(({ check, status, evidence }) => [check, status, evidence.length])).toEqual([
+    ['tunnel', 'unknown', 0],
+    ['ipv6', 'unknown', 0],
+  ]);
+  expect(results[0]?.about).toContain('sys-vpn sent nothing to the tunnel');
+});
+
 test('a question in plain past the resolver is seen where it passes', async () => {
   await throughDns({ dst: RESOLVER, dport: 53, proto: 'UDP' });
   await throughVpn({ dst: RESOLVER, dport: 53, proto: 'UDP' });

@@ -51,7 +51,20 @@ async function offTunnel(
     policy,
     sql`${leaving} AND ${family} AND NOT ${toEnd}`,
   );
-  return judged(check, about, evidence);
+  const blind = evidence.length > 0 ? [] : await outsideTunnel(database, vpnQubes, toEnd);
+  if (blind.length === 0) return judged(check, about, evidence);
+  const nothing = `${blind.join(', ')} sent nothing to the tunnel, so what it sent past it is not known; is it the right --tunnel?`;
+  return { check, status: 'unknown', about: `${about}: ${nothing}`, evidence };
+}
+
+/**
+ * VPN qubes that sent something, and none of it to the tunnel's end: which interface it runs over is not known of them. That
+ * is so with the address of another tunnel, and where the tunnel never came up, so it must not pass.
+ */
+async function outsideTunnel(database: Database, vpnQubes: readonly string[], toEnd: Sql): Promise<readonly string[]> {
+  const rows = await database.rows(sql`
+    SELECT host FROM sent WHERE seen = 'flow' AND host IN ${vpnQubes} GROUP BY host HAVING NOT bool_or(${toEnd}) ORDER BY host`);
+  return rows.map((row) => text(row, 'host'));
 }
 
 /** Where the VPN qubes themselves send most to, by a port of VPNs. */
