@@ -37,7 +37,9 @@ export function listCommand(): Command {
     .argument('[day]', `${DAY}; all without it`)
     .action(async (day: string | undefined, flags: ListFlags) => {
       await withIndex(flags, day === undefined ? [] : [day], async ({ database, days }) => {
-        printRows(COLUMNS, await listHoldings(database, { days }), flags);
+        const holdings = await listHoldings(database, { days });
+        if (holdings.length === 0) process.stderr.write('netlogs: nothing of these days is there\n');
+        printRows(COLUMNS, holdings, flags);
       });
     });
   addFlags(command, LIST_FLAGS, '');

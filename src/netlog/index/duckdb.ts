@@ -26,7 +26,9 @@ export async function loadDuckDb(): Promise<DuckDb> {
 export function asTrouble(cause: unknown): unknown {
   const [, what] =
     (cause instanceof Error && /^(?:IO|Out of Memory|Invalid Input) Error: (.*)/.exec(cause.message)) || [];
-  return what === undefined ? SyscallError.from(cause) : new CaptureError('ERR_DUCKDB', `index: ${what}`, { cause });
+  if (what === undefined) return SyscallError.from(cause);
+  const remedy = /parquet/i.test(what) ? '; where its .index is deleted, it is made anew' : '';
+  return new CaptureError('ERR_DUCKDB', `index: ${what}${remedy}`, { cause });
 }
 
 /** A database in memory. `temporary`: the folder for what does not fit there, which DuckDB makes when it needs it. */

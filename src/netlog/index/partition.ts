@@ -2,7 +2,7 @@
 //
 //   ROOT/.index/host=sys-vpn/date=2026-11-24/packets-3-0.parquet ... flows.parquet partition.json
 //   ROOT/.index/.work-PID-N/   one that is being made, and what DuckDB puts aside meanwhile (partition-folder.ts)
-import { readdir, readFile } from 'node:fs/promises';
+import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isTableName, type Row, type TableName, VERSION } from './schema.ts';
 
@@ -42,10 +42,10 @@ export function partitionPath(root: string, host: string, date: string): string 
 export async function listPartitions(root: string): Promise<Partition[]> {
   const index = join(root, INDEX);
   const found: Partition[] = [];
-  for (const hostFolder of await namesIn(index)) {
+  for (const hostFolder of await foldersIn(index)) {
     const host = hostOf(hostFolder);
     if (host === undefined) continue;
-    for (const dateFolder of await namesIn(join(index, hostFolder))) {
+    for (const dateFolder of await foldersIn(join(index, hostFolder))) {
       const date = dateFolder.slice(5);
       if (dateFolder.startsWith('date=') && DAY.test(date))
         found.push({ host, date, path: join(index, hostFolder, dateFolder) });
@@ -82,6 +82,14 @@ export async function readDescription(path: string): Promise<PartitionDescriptio
   if (version !== VERSION || fingerprint === undefined || savefiles === undefined || problems === undefined)
     return undefined;
   return { version, fingerprint, savefiles, problems };
+}
+
+/** Sorted. No links: what is in these folders is deleted with them. */
+async function foldersIn(path: string): Promise<string[]> {
+  const entries = await Promise.all(
+    (await namesIn(path)).map(async (name) => ({ name, stats: await lstat(join(path, name)) })),
+  );
+  return entries.flatMap(({ name, stats }) => (stats.isDirectory() ? [name] : []));
 }
 
 /** Sorted; none where there is no such folder. */

@@ -274,3 +274,22 @@ test('without anything to look at, a check says that it does not know', async ()
     ['nft', 'unknown'],
   ]);
 });
+
+test('without anything of the resolving qube, its questions behind it are no finding, and it is said', async () => {
+  tables = await Tables.create();
+  await throughVpn({ dst: RESOLVER, dport: 853 });
+  const [result] = await runChecks(tables, DAYS, DEFAULT_POLICY, ['encrypted-dns']);
+  expect(result).toMatchObject({ status: 'unknown', about: expect.stringContaining('nothing of sys-dns is there') });
+  const [known] = await runChecks(tables, DAYS, { ...DEFAULT_POLICY, resolverQubes: [] }, ['encrypted-dns']);
+  expect(known).toMatchObject({ status: 'failed' });
+});
+
+test('a tunnel whose endpoint has changed has two ends, unless they are given', async () => {
+  const other = { dst: '198.51.100.52', dport: 51_820, proto: 'UDP' };
+  await tables.add('flows', { flow: ++flow, host: 'sys-vpn', ifindex: 2, src: VPN_UPLINK, ...other });
+  expect(await findings()).toEqual([]);
+  const tunnels = [{ address: ENDPOINT.dst, port: ENDPOINT.dport }];
+  expect(await findings({ ...DEFAULT_POLICY, tunnels })).toEqual([
+    `tunnel sys-vpn ${VPN_UPLINK} ${other.dst}:${other.dport}`,
+  ]);
+});

@@ -3,7 +3,7 @@
 //
 // Where the resolving qube masquerades, the qubes behind it can't tell its own questions from its clients'. So its clients are
 // judged where it forwards, and behind it what it was seen to ask itself is its own.
-import type { Database } from '../database.ts';
+import { type Database, number } from '../database.ts';
 import { any, type Sql, sql } from '../sql.ts';
 import { allowed, type CheckResult, findSent, judged } from './finding.ts';
 import type { Policy } from './policy.ts';
@@ -51,5 +51,10 @@ export async function checkEncryptedDns(database: Database, policy: Policy): Pro
     policy,
     sql`${encrypted} AND remote NOT IN ${resolvers} AND NOT (${own}) AND NOT (${behind})`,
   );
-  return judged('encrypted-dns', 'DNS over TLS, QUIC or HTTPS past the resolver', evidence);
+  const result = judged('encrypted-dns', 'DNS over TLS, QUIC or HTTPS past the resolver', evidence);
+  if (evidence.length === 0 || resolverQubes.length === 0) return result;
+  const [seen] = await database.rows(sql`SELECT count(*) AS rows FROM sent WHERE host IN ${resolverQubes}`);
+  if (seen !== undefined && number(seen, 'rows') > 0) return result;
+  const unseen = `nothing of ${resolverQubes.join(', ')} is there, so what it asked itself can't be told from its clients'`;
+  return { ...result, status: 'unknown', about: `${result.about}: ${unseen}` };
 }

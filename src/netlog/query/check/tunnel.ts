@@ -67,11 +67,11 @@ async function outsideTunnel(database: Database, vpnQubes: readonly string[], to
   return rows.map((row) => text(row, 'host'));
 }
 
-/** Where the VPN qubes themselves send most to, by a port of VPNs. */
+/** Where the VPN qubes themselves send to, by a port of VPNs: several, where the endpoint has changed. */
 async function guessTunnels(database: Database, { vpnQubes }: Policy): Promise<readonly Endpoint[]> {
   const rows = await database.rows(sql`
     SELECT remote, rport, sum(bytes) AS bytes FROM sent
     WHERE seen = 'flow' AND host IN ${vpnQubes} AND NOT forwarded AND ${any(VPN_PORTS.map((port) => sql`rport = ${port}`))}
-    GROUP BY ALL ORDER BY bytes DESC, remote LIMIT 1`);
+    GROUP BY ALL ORDER BY bytes DESC, remote`);
   return rows.map((row) => ({ address: text(row, 'remote'), port: number(row, 'rport') }));
 }
