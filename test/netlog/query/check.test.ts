@@ -284,12 +284,15 @@ test('without anything of the resolving qube, its questions behind it are no fin
   expect(known).toMatchObject({ status: 'failed' });
 });
 
-test('a tunnel whose endpoint has changed has two ends, unless they are given', async () => {
+test('two ends of tunnels are told and do not pass until they are given', async () => {
   const other = { dst: '198.51.100.52', dport: 51_820, proto: 'UDP' };
   await tables.add('flows', { flow: ++flow, host: 'sys-vpn', ifindex: 2, src: VPN_UPLINK, ...other });
-  expect(await findings()).toEqual([]);
-  const tunnels = [{ address: ENDPOINT.dst, port: ENDPOINT.dport }];
-  expect(await findings({ ...DEFAULT_POLICY, tunnels })).toEqual([
+  const [result] = await runChecks(tables, DAYS, DEFAULT_POLICY, ['tunnel']);
+  expect(result).toMatchObject({ status: 'unknown', about: expect.stringContaining(`${other.dst}:${other.dport}`) });
+  const one = [{ address: ENDPOINT.dst, port: ENDPOINT.dport }];
+  expect(await findings({ ...DEFAULT_POLICY, tunnels: one })).toEqual([
     `tunnel sys-vpn ${VPN_UPLINK} ${other.dst}:${other.dport}`,
   ]);
+  const both = [...one, { address: other.dst, port: other.dport }];
+  expect(await findings({ ...DEFAULT_POLICY, tunnels: both })).toEqual([]);
 });

@@ -19,10 +19,16 @@ export async function checkTunnel(database: Database, policy: Policy): Promise<r
     .map(({ address, port }) => `${address.includes(':') ? `[${address}]` : address}:${port}`)
     .join(', ');
   const past = `past the tunnel to ${ends}${given ? '' : ' (taken from the traffic, --tunnel says it)'}`;
-  return [
+  const results = [
     await offTunnel(database, 'tunnel', policy, tunnels, sql`NOT contains(remote, ':')`, `IPv4 ${past}`),
     await offTunnel(database, 'ipv6', policy, tunnels, sql`contains(remote, ':')`, `IPv6 ${past}`),
   ];
+  if (given || tunnels.length === 1) return results;
+  // One of them may be a client's own VPN that has left past the tunnel.
+  const which = 'several ends were found: give each that is right by --tunnel';
+  return results.map((result) =>
+    result.status === 'passed' ? { ...result, status: 'unknown', about: `${result.about}: ${which}` } : result,
+  );
 }
 
 async function offTunnel(
