@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DnsMessage } from '../../../src/netlog/decode/dns.ts';
 import { DnsStreams } from '../../../src/netlog/decode/dns-streams.ts';
-import { type Carried, Traffic } from './traffic.ts';
+import { type Carried, isTrue, Traffic } from './traffic.ts';
 
 /** 15 strings of 250 bytes: an answer in three segments. */
 const LARGE = Array.from({ length: 15 }, (_, index) => String.fromCharCode(97 + index).repeat(250)).join();
@@ -68,7 +68,7 @@ describe('connections of dig', () => {
     const fields = ['frame.number', 'dns.id', 'dns.flags.response', 'dns.qry.name', 'dns.count.answers'];
     const theirs = traffic.tshark('tcp && dns', fields).flatMap(([frame, ids, responses, names, answers]) =>
       (ids ?? []).map((id, index) => {
-        const response = responses?.[index] === '1';
+        const response = isTrue(responses?.[index]);
         return `${frame?.[0]}: ${Number(id)} ${response} ${names?.[index]} ${answers?.[index]}`;
       }),
     );

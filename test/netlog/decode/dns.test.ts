@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DnsMessage, looksLikeDns, readDns } from '../../../src/netlog/decode/dns.ts';
-import { type Carried, Traffic } from './traffic.ts';
+import { type Carried, isTrue, Traffic } from './traffic.ts';
 
 const LONG = `${'l'.repeat(63)}.${'m'.repeat(63)}.${'n'.repeat(63)}.${'o'.repeat(53)}.example`;
 
@@ -137,7 +137,7 @@ describe('messages of dnsmasq and dig', () => {
       const message = read(payload);
       expect(message.cut).toBe(false);
       expect(message.id).toBe(Number(id?.[0]));
-      expect(message.response).toBe(response?.[0] === '1');
+      expect(message.response).toBe(isTrue(response?.[0]));
       expect(message.opcode).toBe(opcodes[Number(opcode?.[0])]);
       if (message.response) expect(message.rcode).toBe(rcodes[Number(rcode?.[0])]);
       if (!query?.[0]?.startsWith('a.b')) {

@@ -139,3 +139,8 @@ function carriedBy(packet: Buffer, frame: number): Carried[] {
     },
   ];
 }
+
+/** A field of tshark's that is a flag: `1` up to 4.0, `True` from 4.2 on. */
+export function isTrue(field: string | undefined): boolean {
+  return field === '1' || field === 'True';
+}
